@@ -1,0 +1,65 @@
+"""Where time and randomness come from.
+
+Promise: no public call takes a time, an id or a key. They come in here, once,
+when a store is opened; a test may pass its own, a user of the SDK cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+ID_BYTES = 16
+"""128 bits: ids are random and never digests of content."""
+
+
+class Randomness(Protocol):
+    """Bytes that nobody can guess."""
+
+    def draw(self, size: int, purpose: str, name: str) -> bytes:
+        """Return `size` bytes; `purpose` and `name` say what for, and the default ignores them."""
+
+
+class SystemRandomness:
+    """The operating system's randomness."""
+
+    def draw(self, size: int, purpose: str, name: str) -> bytes:
+        """Return `size` bytes of os.urandom."""
+        return os.urandom(size)
+
+
+def wall_clock() -> datetime:
+    """Return the time now, UTC, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Ambient:
+    """The world a store runs in.
+
+    Args:
+        clock: Returns UTC, aware.
+        randomness: Ids and keys; nonces never come from here.
+    """
+
+    clock: Callable[[], datetime] = wall_clock
+    randomness: Randomness = SystemRandomness()
+
+    def now(self) -> str:
+        """Return the time as fixed-width text, UTC, to the second."""
+        return self.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def now_precise(self) -> str:
+        """Return the time as text, UTC, to the microsecond, for records."""
+        return self.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def new_id(self, purpose: str, name: str = "") -> str:
+        """Return a fresh opaque id: 32 hexadecimal digits."""
+        return self.randomness.draw(ID_BYTES, f"id:{purpose}", name).hex()
+
+    def new_key(self, purpose: str, name: str = "") -> bytes:
+        """Return a fresh key of 32 bytes."""
+        return self.randomness.draw(32, f"key:{purpose}", name)

@@ -1,0 +1,121 @@
+"""The catalog of a store: one sequence, and what each number of it did.
+
+Promise: what must change together changes in one transaction that takes one
+number; a reader that sees the same number twice saw nothing change between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, func, insert, select
+
+from . import catalog_schema as schema
+from .ambient import Ambient
+from .errors import StoreError, StoreVersionMismatch
+from .key_store import KeyStore
+from .seal import Cipher, digest, place
+from .sqlite_engine import Database
+
+FILE_NAME = "catalog.db"
+
+
+class Catalog:
+    """The open catalog, with the two keys it needs: one seals names, one makes digests."""
+
+    __slots__ = ("_cipher", "_database", "_digest_key", "ambient", "store_id")
+
+    def __init__(self, path: Path, store_id: str, keys: KeyStore, ambient: Ambient) -> None:
+        self._database = Database(path)
+        self.store_id = store_id
+        self.ambient = ambient
+        self._cipher = Cipher(keys.store_key("catalog"))
+        self._digest_key = keys.store_key("digest")
+
+    def __repr__(self) -> str:
+        return "Catalog(…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a catalog cannot be pickled")
+
+    @classmethod
+    def create(cls, path: Path, store_id: str, keys: KeyStore, ambient: Ambient) -> Catalog:
+        """Make an empty catalog."""
+        catalog = cls(path, store_id, keys, ambient)
+        schema.metadata.create_all(catalog._database.engine)
+        with catalog.write() as connection:
+            connection.execute(insert(schema.meta).values(name="schema", value=str(schema.SCHEMA_VERSION)))
+        return catalog
+
+    def check_version(self) -> None:
+        """Refuse a catalog of another shape.
+
+        Raises:
+            StoreVersionMismatch: It is older or newer than this software reads.
+        """
+        with self.read() as connection:
+            found = self.meta(connection, "schema")
+        if found != str(schema.SCHEMA_VERSION):
+            raise StoreVersionMismatch(
+                f"store: found catalog version {found!r}; expected {schema.SCHEMA_VERSION}",
+                hint="open it with the version of ringfence that wrote it",
+            )
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection that sees one consistent state."""
+        with self._database.read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection that holds the write lock; see :meth:`Database.write`."""
+        with self._database.write() as connection:
+            yield connection
+
+    def sequence(self, connection: Connection) -> int:
+        """Return the newest number; 0 in an empty catalog."""
+        return int(connection.execute(select(func.max(schema.entries.c.sequence))).scalar() or 0)
+
+    def now(self, connection: Connection) -> str:
+        """Return the later of the wall clock and the newest entry's time, as fixed-width text, UTC."""
+        newest = connection.execute(
+            select(schema.entries.c.at).order_by(schema.entries.c.sequence.desc()).limit(1)
+        ).scalar()
+        return max(self.ambient.now(), str(newest or ""))
+
+    def next_entry(self, connection: Connection, kind: str) -> tuple[int, str]:
+        """Take the next number for a change of `kind`; return it with its time."""
+        at = self.now(connection)
+        result = connection.execute(insert(schema.entries).values(kind=kind, at=at))
+        key = result.inserted_primary_key
+        if key is None:
+            raise StoreError("the catalog gave no sequence number; nothing was changed")
+        return int(key[0]), at
+
+    def meta(self, connection: Connection, name: str) -> str | None:
+        """Return a setting of the store."""
+        value = connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == name)).scalar()
+        return None if value is None else str(value)
+
+    def set_meta(self, connection: Connection, name: str, value: str) -> None:
+        """Set a setting that was not set before."""
+        connection.execute(insert(schema.meta).values(name=name, value=value))
+
+    def seal(self, plain: bytes, *where: str | int) -> bytes:
+        """Seal a value of the catalog for one place in it."""
+        return self._cipher.seal_packed(plain, place("catalog", self.store_id, *where))
+
+    def open(self, sealed: bytes, *where: str | int) -> bytes:
+        """Open a value sealed for that place."""
+        return self._cipher.open_packed(sealed, place("catalog", self.store_id, *where))
+
+    def digest(self, *parts: str | bytes | int) -> str:
+        """Return a keyed digest, for looking a sealed value up."""
+        return digest(self._digest_key, *parts)

@@ -1,0 +1,124 @@
+"""Intern labels to atoms, and give the label table of one catalog sequence.
+
+Promise: an atom stands for one label for ever; a named label may be given a
+new meaning, and each meaning keeps the sequence number it began at.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, insert, select
+
+from . import catalog_schema as schema
+from . import identifiers
+from .catalog import Catalog
+from .errors import InvalidLabel, StoreCorrupt
+from .labels import Label, LabelEntry, LabelTable
+
+ATOM_MAX = 2**31 - 1
+
+
+def version(connection: Connection) -> int:
+    """Return the sequence number of the newest change to the label table; 0 if it is empty."""
+    return int(connection.execute(select(func.max(schema.label_versions.c.sequence))).scalar() or 0)
+
+
+def load(catalog: Catalog, connection: Connection) -> LabelTable:
+    """Return all labels as they stand now."""
+    newest = (
+        select(schema.label_versions.c.atom, func.max(schema.label_versions.c.sequence).label("sequence"))
+        .group_by(schema.label_versions.c.atom)
+        .subquery()
+    )
+    versions = schema.label_versions
+    rows = connection.execute(
+        select(*schema.labels.c, versions.c.sequence.label("since"), versions.c.definition)
+        .join(newest, newest.c.atom == schema.labels.c.atom)
+        .join(versions, and_(versions.c.atom == newest.c.atom, versions.c.sequence == newest.c.sequence))
+    ).all()
+    entries = [_entry(catalog, row) for row in rows]
+    return LabelTable(version(connection), {entry.atom: entry for entry in entries})
+
+
+def intern_value(catalog: Catalog, label: Label) -> LabelEntry:
+    """Return the anonymous label of this value, made if it is new."""
+    canonical = label.canonical_bytes()
+    label_id = f"{label.tenant}/label:~{catalog.ambient.new_id('label', canonical.decode())}"
+    return _intern(catalog, catalog.digest("label value", canonical), label_id, {"label": label.to_mapping()})
+
+
+def intern_compound(catalog: Catalog, parts: frozenset[str]) -> LabelEntry:
+    """Return the compound label of these parts, made if it is new.
+
+    Raises:
+        InvalidLabel: Fewer than two parts, or parts of two tenants.
+    """
+    tenants = {identifiers.tenant_of(part) for part in parts}
+    if len(parts) < 2 or len(tenants) != 1:
+        raise InvalidLabel(f"compound label: found {len(parts)} parts of {len(tenants)} tenants; expected 2+ of one")
+    ordered = sorted(parts)
+    label_id = f"{tenants.pop()}/label:~{catalog.ambient.new_id('compound', ' '.join(ordered))}"
+    return _intern(catalog, catalog.digest("compound", *ordered), label_id, {"parts": ordered})
+
+
+def define(catalog: Catalog, connection: Connection, name: str, label: Label, sequence: int) -> LabelEntry:
+    """Give a named label its meaning, from `sequence` on; the name is interned if it is new."""
+    lookup = catalog.digest("label name", name)
+    atom = connection.execute(select(schema.labels.c.atom).where(schema.labels.c.value_digest == lookup)).scalar()
+    if atom is None:
+        atom = _insert(catalog, connection, lookup, name, sequence)
+    _insert_version(catalog, connection, int(atom), sequence, {"label": label.to_mapping()})
+    return LabelEntry(int(atom), name, label)
+
+
+def _intern(catalog: Catalog, lookup: str, label_id: str, definition: dict[str, object]) -> LabelEntry:
+    with catalog.write() as connection:
+        known = connection.execute(
+            select(schema.labels.c.atom, schema.labels.c.sealed_id).where(schema.labels.c.value_digest == lookup)
+        ).one_or_none()
+        if known is None:
+            sequence, _ = catalog.next_entry(connection, "label")
+            atom = _insert(catalog, connection, lookup, label_id, sequence)
+            _insert_version(catalog, connection, atom, sequence, definition)
+        else:
+            atom = int(known.atom)
+            label_id = catalog.open(known.sealed_id, "label id", lookup).decode()
+    return _from_definition(atom, label_id, definition)
+
+
+def _insert(catalog: Catalog, connection: Connection, lookup: str, label_id: str, sequence: int) -> int:
+    sealed = catalog.seal(label_id.encode(), "label id", lookup)
+    result = connection.execute(
+        insert(schema.labels).values(value_digest=lookup, sealed_id=sealed, sequence=sequence)
+    )
+    key = result.inserted_primary_key
+    if key is None or int(key[0]) > ATOM_MAX:
+        raise StoreCorrupt(f"the label table is full; expected at most {ATOM_MAX} labels")
+    return int(key[0])
+
+
+def _insert_version(
+    catalog: Catalog, connection: Connection, atom: int, sequence: int, definition: dict[str, object]
+) -> None:
+    sealed = catalog.seal(json.dumps(definition, sort_keys=True).encode(), "label", atom, sequence)
+    connection.execute(
+        insert(schema.label_versions).values(atom=atom, sequence=sequence, definition=sealed)
+    )
+
+
+def _entry(catalog: Catalog, row: Row[Any]) -> LabelEntry:
+    label_id = catalog.open(row.sealed_id, "label id", row.value_digest).decode()
+    definition = json.loads(catalog.open(row.definition, "label", row.atom, row.since))
+    return _from_definition(row.atom, label_id, definition)
+
+
+def _from_definition(atom: int, label_id: str, definition: dict[str, object]) -> LabelEntry:
+    parts = definition.get("parts")
+    if isinstance(parts, list):
+        return LabelEntry(atom, label_id, None, frozenset(map(str, parts)))
+    fields = definition["label"]
+    if not isinstance(fields, dict):
+        raise StoreCorrupt("a label's definition is malformed")
+    return LabelEntry(atom, label_id, Label.from_mapping(fields))

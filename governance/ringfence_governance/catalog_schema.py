@@ -1,0 +1,117 @@
+"""The catalog's tables, and the version of their shape.
+
+Promise: names of labels, documents and principals are sealed here; what
+stands in clear is opaque ids, integers, times and keyed digests.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
+
+SCHEMA_VERSION = 1
+"""Raised with each change of a table's shape; a store of another version is refused."""
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("name", String, primary_key=True), Column("value", Text, nullable=False))
+
+# One sequence numbers everything a reader's answer depends on.
+entries = Table(
+    "entries",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String, nullable=False),
+    Column("at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("sequence", Integer, ForeignKey("entries.sequence"), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("previous", String, nullable=False),
+    Column("digest", String, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("atom", Integer, primary_key=True, autoincrement=True),
+    Column("value_digest", String, nullable=False, unique=True),
+    Column("sealed_id", LargeBinary, nullable=False),
+    Column("sequence", Integer, ForeignKey("entries.sequence"), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# History of what a label means; a compound label's parts stand here too.
+label_versions = Table(
+    "label_versions",
+    metadata,
+    Column("atom", Integer, ForeignKey("labels.atom"), primary_key=True),
+    Column("sequence", Integer, ForeignKey("entries.sequence"), primary_key=True),
+    Column("definition", LargeBinary, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("job", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("started_at", String, nullable=False),
+    Column("ended_at", String),
+    Column("detail", LargeBinary, nullable=False),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("sequence", Integer, ForeignKey("entries.sequence"), primary_key=True),
+    Column("run_id", String, ForeignKey("runs.run_id"), nullable=False),
+    Column("lease", Integer, nullable=False),
+    Column("versions", Text, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("holder", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("process", Integer, nullable=False),
+    Column("expires_at", String, nullable=False),
+)
+
+# What each source holds now: written in the transaction that publishes it.
+manifest = Table(
+    "manifest",
+    metadata,
+    Column("document_id", String, primary_key=True),
+    Column("source_id", String, ForeignKey("sources.source_id"), nullable=False, index=True),
+    Column("path_digest", String, nullable=False),
+    Column("content_digest", String, nullable=False),
+    Column("atom", Integer, ForeignKey("labels.atom"), nullable=False),
+    Column("run_id", String, ForeignKey("runs.run_id"), nullable=False),
+    Column("sealed_path", LargeBinary, nullable=False),
+    UniqueConstraint("source_id", "path_digest"),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("source_id", String, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("segment_id", String, primary_key=True),
+    Column("opened_at", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("process", Integer, nullable=False),
+)

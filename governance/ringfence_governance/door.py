@@ -1,0 +1,132 @@
+"""The one door to a store: every read and every write goes through here.
+
+Promise: nothing behind the door is handed out. What comes out is the answer
+to one authorised, recorded request; there is no raw table, connection,
+version or path to be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import inspection, manifest, policy_changes, reading, store_files
+from .ambient import Ambient
+from .drafts import SourceIdentity
+from .ground import Ground
+from .ingestion import Ingestion
+from .labels import NamedLabel
+from .policy_changes import Reasoned
+from .policy_rows import Row, Rule
+from .policy_text import PolicyBundle
+from .reading import Answer, GrantedReader
+from .subjects import Subject
+from .vector_models import VectorModel
+
+T = TypeVar("T")
+
+
+class Door:
+    """The door to one open store. Prints nothing of it and cannot be pickled."""
+
+    __slots__ = ("__ground", "__weakref__")
+
+    def __init__(self, ground: Ground) -> None:
+        self.__ground = ground
+
+    def __repr__(self) -> str:
+        return "Door(…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a door cannot be pickled")
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        bundle: PolicyBundle,
+        admin: str,
+        *,
+        keys_home: Path | None = None,
+        ambient: Ambient | None = None,
+    ) -> tuple[Door, Path]:
+        """Make a new store; return its door and the path of its key file. See :func:`store_files.create`."""
+        created = store_files.create(path, bundle, admin, ambient or Ambient(), keys_home=keys_home)
+        return cls(created.ground), created.key_path
+
+    @classmethod
+    def open(cls, path: Path, *, keys_home: Path | None = None, ambient: Ambient | None = None) -> Door:
+        """Open a store. See :func:`store_files.open_store`."""
+        return cls(store_files.open_store(path, ambient or Ambient(), keys_home=keys_home))
+
+    def close(self) -> None:
+        """Close the store."""
+        self.__ground.close()
+
+    def read(
+        self, subject: Subject, verb: str, work: Callable[[GrantedReader], Answer[T]], *, query: str = ""
+    ) -> T:
+        """Carry out one read for a subject. See :func:`reading.read`."""
+        return reading.read(self.__ground, subject, verb, work, query=query)
+
+    def ingestion(
+        self,
+        subject: Subject,
+        source: SourceIdentity,
+        model: VectorModel,
+        *,
+        pipeline: str,
+        dry_run: bool = False,
+    ) -> Ingestion:
+        """Return a run that writes the documents of one source.
+
+        Args:
+            pipeline: Version of everything that turns bytes into chunks; another one makes files 'changed'.
+            dry_run: Judge everything, write nothing.
+        """
+        return Ingestion(self.__ground, subject, source, model, pipeline, dry_run)
+
+    def vector_model(self) -> VectorModel | None:
+        """Return the model the store's vectors were made with; None before the first ingest."""
+        return manifest.known_model(self.__ground)
+
+    def why(self, subject: Subject, object_id: str) -> dict[str, Any]:
+        """See :func:`inspection.why`."""
+        return inspection.why(self.__ground, subject, object_id)
+
+    def why_for(self, auditor: Subject, subject: Subject, object_id: str) -> dict[str, Any]:
+        """See :func:`inspection.why_for`."""
+        return inspection.why_for(self.__ground, auditor, subject, object_id)
+
+    def who(self, auditor: Subject, object_id: str) -> dict[str, Any]:
+        """See :func:`inspection.who`."""
+        return inspection.who(self.__ground, auditor, object_id)
+
+    def log(self, auditor: Subject) -> list[dict[str, Any]]:
+        """See :func:`inspection.log`."""
+        return inspection.log(self.__ground, auditor)
+
+    def status(self, subject: Subject) -> dict[str, Any]:
+        """See :func:`inspection.status`."""
+        return inspection.status(self.__ground, subject)
+
+    def policy_rows(self, admin: Subject) -> list[dict[str, Any]]:
+        """See :func:`inspection.policy_rows`."""
+        return inspection.policy_rows(self.__ground, admin)
+
+    def add_row(self, subject: Subject, row: Row, reason: Reasoned) -> bool:
+        """See :func:`policy_changes.add_row`."""
+        return policy_changes.add_row(self.__ground, subject, row, reason)
+
+    def remove_row(self, subject: Subject, row: Row, reason: Reasoned) -> bool:
+        """See :func:`policy_changes.remove_row`."""
+        return policy_changes.remove_row(self.__ground, subject, row, reason)
+
+    def matching_rows(self, subject: Subject, sub: str, action: str, object_id: str) -> tuple[Rule, ...]:
+        """See :func:`policy_changes.matching_rows`."""
+        return policy_changes.matching_rows(self.__ground, subject, sub, action, object_id)
+
+    def define_label(self, subject: Subject, label: NamedLabel, reason: Reasoned) -> None:
+        """See :func:`policy_changes.define_label`."""
+        policy_changes.define_label(self.__ground, subject, label, reason)

@@ -1,0 +1,115 @@
+"""What can go wrong in governance, as one small tree.
+
+::
+
+    RingfenceError
+    ├── InvalidInput            a value is malformed: mend it and call again
+    │   ├── InvalidIdentifier
+    │   ├── InvalidLabel
+    │   └── PolicyRefused       carries every finding, each with file and line
+    ├── Refused                 the subject may not do this; says nothing of what exists
+    ├── NotReadable             unknown and unreadable are this one answer
+    ├── WriteRefused            a row lacks label, run or lineage, or would lower a label
+    ├── StoreError              the store itself: open the right one, or repair it
+    │   ├── StoreVersionMismatch
+    │   ├── StoreBusy           another writer holds the lease: wait or retry
+    │   ├── WriterExpelled      this writer lost its lease: start again
+    │   └── StoreCorrupt        a row does not open, or a seal does not fit
+    ├── KeyUnavailable          the key file is missing, misplaced or too open
+    └── AuditUnavailable        no record could be made durable, so no result left
+
+Messages say what was found, what was expected and what to do. A message to a
+reader without rights says nothing about what exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class RingfenceError(Exception):
+    """Base of every error Ringfence raises on purpose."""
+
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        if hint:
+            self.hint = hint
+
+
+class InvalidInput(RingfenceError):
+    """A value is malformed. Nothing was changed."""
+
+
+class InvalidIdentifier(InvalidInput):
+    """An identifier is not in canonical form."""
+
+
+class InvalidLabel(InvalidInput):
+    """A label's fields contradict its definition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong in a policy file: where, what was found, expected, and what to do."""
+
+    file: str
+    line: int
+    found: str
+    expected: str
+    do: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.found}; expected {self.expected}; {self.do}"
+
+
+class PolicyRefused(InvalidInput):
+    """A policy does not load. All findings are listed; the running policy stays."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        self.findings = findings
+        super().__init__("policy refused:\n" + "\n".join(f"  {finding}" for finding in findings))
+
+
+class Refused(RingfenceError):
+    """The subject may not do this. The message is the same whatever exists."""
+
+
+class NotReadable(RingfenceError):
+    """There is no such object for this subject: unknown and unreadable are one answer."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing you may read has this id", hint="check the id, or ask an auditor of the tenant")
+
+
+class WriteRefused(RingfenceError):
+    """A row lacks what every row must carry, or would lower a label. Nothing was written."""
+
+
+class StoreError(RingfenceError):
+    """The store cannot be used as asked."""
+
+
+class StoreVersionMismatch(StoreError):
+    """The store was written by another format version."""
+
+
+class StoreBusy(StoreError):
+    """Another writer holds the lease, or the store kept changing during a read."""
+
+
+class WriterExpelled(StoreError):
+    """This writer's lease was taken over; nothing of it was published."""
+
+
+class StoreCorrupt(StoreError):
+    """A row does not open under the key its label and document say."""
+
+
+class KeyUnavailable(RingfenceError):
+    """The master key cannot be used: missing, misplaced, too open, or of another store."""
+
+
+class AuditUnavailable(RingfenceError):
+    """The audit record could not be made durable, so no result left."""

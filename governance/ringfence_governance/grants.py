@@ -1,0 +1,78 @@
+"""A grant: which atoms one subject may read, at one moment of one store.
+
+Promise: only the store that issued a grant takes it, only while it is valid,
+and only at the catalog sequence it was made for. It cannot be made by hand,
+widened, copied to another process or reused for another action.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from dataclasses import dataclass, field
+
+from .errors import Refused
+from .labels import LabelTable
+from .publications import Publication
+from .snapshot import Snapshot
+from .subjects import Subject
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True, repr=False)
+class Grant:
+    """What one request may read.
+
+    Args:
+        subject: Who asks.
+        action: The Casbin action it was judged for.
+        atoms: The readable atoms; never shown to a reader.
+        sequence: The catalog number it was made at.
+        publication: The cut it reads.
+        now: The time it was judged at, UTC.
+        expires_at: UTC; from here on the decision may be another.
+    """
+
+    subject: Subject
+    action: str
+    atoms: frozenset[int] = field(repr=False)
+    sequence: int
+    publication: Publication
+    snapshot: Snapshot
+    table: LabelTable
+    now: str
+    expires_at: str
+
+    def __repr__(self) -> str:
+        return f"Grant(subject={self.subject.person!r}, action={self.action!r})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a grant cannot be pickled")
+
+    def readable_set(self) -> str:
+        """Return a digest of the readable atoms, for the record."""
+        return hashlib.sha256(",".join(map(str, sorted(self.atoms))).encode()).hexdigest()
+
+
+class Issued:
+    """The grants a store has issued and still knows."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: weakref.WeakSet[Grant] = weakref.WeakSet()
+
+    def add(self, grant: Grant) -> Grant:
+        """Remember a grant, and return it."""
+        self._known.add(grant)
+        return grant
+
+    def check(self, grant: Grant, now: str) -> None:
+        """Hold a grant to this store and to its time.
+
+        Raises:
+            Refused: It was not issued here, or it has expired.
+        """
+        if not isinstance(grant, Grant) or grant not in self._known:
+            raise Refused("found no grant of this store; expected one; every read needs a grant")
+        if now >= grant.expires_at:
+            raise Refused("found an expired grant; expected a fresh one; ask again")

@@ -1,0 +1,204 @@
+"""Hold the parts of one open store together, and see all of them at one moment.
+
+Promise: a moment is one catalog sequence: the policy, the labels and the
+publication in it belong together. Nothing here leaves governance.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from . import authority, catalog_labels, journal, publications
+from .ambient import Ambient
+from .audit_log import AuditLog
+from .audit_record import AuditRecord, Outcome
+from .catalog import Catalog
+from .grants import Grant, Issued
+from .journal import Entry
+from .key_store import KeyStore
+from .labels import LabelTable
+from .lance_tables import LanceTables
+from .lineage import Lineage
+from .publications import Publication
+from .seal import digest
+from .snapshot import Snapshot
+from .subjects import Assertion, Subject
+
+READABLE_SETS_KEPT = 256
+"""How many readable sets are kept; the oldest goes first."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Moment:
+    """One store at one catalog sequence."""
+
+    sequence: int
+    now: str
+    snapshot: Snapshot
+    history: tuple[Entry, ...]
+    table: LabelTable
+    publication: Publication
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is kept between calls, each bound to the number it was made at."""
+
+    policy: tuple[int, Snapshot, tuple[Entry, ...]] | None = None
+    labels: LabelTable | None = None
+    readable: dict[tuple[object, ...], tuple[str, str, frozenset[int]]] = field(default_factory=dict)
+
+
+class Ground:
+    """The open parts of one store. Private to governance."""
+
+    __slots__ = (
+        "_kept",
+        "_lock",
+        "ambient",
+        "asserted_by",
+        "audit",
+        "catalog",
+        "issued",
+        "keys",
+        "lineage",
+        "root",
+        "store_id",
+        "tables",
+    )
+
+    def __init__(self, root: Path, store_id: str, catalog: Catalog, keys: KeyStore, ambient: Ambient) -> None:
+        self.root = root
+        self.store_id = store_id
+        self.catalog = catalog
+        self.keys = keys
+        self.ambient = ambient
+        self.tables = LanceTables(root / "lance")
+        self.audit = AuditLog(root / "audit", catalog)
+        self.lineage = Lineage(root / "lineage", store_id, ambient)
+        self.issued = Issued()
+        self.asserted_by = Assertion.of_this_process().to_mapping()
+        self._kept = _Kept()
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return "Ground(…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a store's ground cannot be pickled")
+
+    def close(self) -> None:
+        """Close the log and the databases."""
+        self.audit.close()
+        self.catalog.close()
+        self.keys.close()
+
+    def moment(self) -> Moment:
+        """Return the store as it stands now: policy, labels and publication at one sequence."""
+        with self.catalog.read() as connection:
+            return self.moment_in(connection)
+
+    def moment_in(self, connection: Connection) -> Moment:
+        """Return the moment a transaction sees."""
+        snapshot, history = self._policy(connection)
+        return Moment(
+            sequence=self.catalog.sequence(connection),
+            now=self.catalog.now(connection),
+            snapshot=snapshot,
+            history=history,
+            table=self._labels(connection),
+            publication=publications.newest(connection),
+        )
+
+    def sequence(self) -> int:
+        """Return the catalog's newest number."""
+        with self.catalog.read() as connection:
+            return self.catalog.sequence(connection)
+
+    def grant(self, subject: Subject, action: str) -> Grant:
+        """Authorise a subject for an action at this moment."""
+        moment = self.moment()
+        expires_at, atoms = self._readable(moment, subject, action)
+        return self.issued.add(
+            Grant(
+                subject=subject,
+                action=action,
+                atoms=atoms,
+                sequence=moment.sequence,
+                publication=moment.publication,
+                snapshot=moment.snapshot,
+                table=moment.table,
+                now=moment.now,
+                expires_at=expires_at,
+            )
+        )
+
+    def record(self, subject: Subject, verb: str, action: str, outcome: Outcome, **fields: object) -> None:
+        """Write an audit record of something that is no read, durably.
+
+        Raises:
+            AuditUnavailable: It could not be written; what it records must not happen.
+        """
+        moment = self.moment()
+        self.audit.append(
+            AuditRecord(
+                verb=verb,
+                action=action,
+                outcome=outcome,
+                chain=authority.subject_facts(moment.snapshot, subject),
+                asserted_by=self.asserted_by,
+                purpose=subject.purpose,
+                policy_revision=moment.snapshot.revision,
+                sequence=moment.sequence,
+                publication=moment.publication.sequence,
+                **fields,  # type: ignore[arg-type]
+            )
+        )
+
+    def query_digest(self, text: str) -> str:
+        """Return the keyed digest of a query, for the record; empty for an empty text."""
+        return digest(self.keys.store_key("query"), text) if text else ""
+
+    def _policy(self, connection: Connection) -> tuple[Snapshot, tuple[Entry, ...]]:
+        version = journal.version(connection)
+        with self._lock:
+            kept = self._kept.policy
+        if kept is not None and kept[0] == version:
+            return kept[1], kept[2]
+        history = tuple(journal.entries(self.catalog, connection))
+        snapshot = Snapshot.build(journal.replay(history))
+        with self._lock:
+            self._kept.policy = (version, snapshot, history)
+        return snapshot, history
+
+    def _labels(self, connection: Connection) -> LabelTable:
+        version = catalog_labels.version(connection)
+        with self._lock:
+            kept = self._kept.labels
+        if kept is not None and kept.version == version:
+            return kept
+        table = catalog_labels.load(self.catalog, connection)
+        with self._lock:
+            self._kept.labels = table
+        return table
+
+    def _readable(self, moment: Moment, subject: Subject, action: str) -> tuple[str, frozenset[int]]:
+        key = (moment.snapshot.revision, moment.table.version, subject, action)
+        with self._lock:
+            kept = self._kept.readable.get(key)
+        # A set holds from the moment it was made to the next time any rule or label begins or ends.
+        if kept is not None and kept[0] <= moment.now < kept[1]:
+            return kept[1], kept[2]
+        atoms = authority.readable_atoms(
+            moment.snapshot, moment.table, subject, action=action, now=moment.now
+        )
+        expires_at = authority.next_boundary(moment.snapshot, moment.table, moment.now)
+        with self._lock:
+            self._kept.readable[key] = (moment.now, expires_at, atoms)
+            while len(self._kept.readable) > READABLE_SETS_KEPT:
+                self._kept.readable.pop(next(iter(self._kept.readable)))
+        return expires_at, atoms

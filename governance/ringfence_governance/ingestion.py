@@ -1,0 +1,261 @@
+"""Write documents into a store: labelled, sealed, with lineage, or not at all.
+
+Promise: a document is written only under a label its ingester may ingest
+under, never below what it came from or already had, and all its rows appear
+together in one publication. What was not published does not exist.
+
+Matches with what the ingester never could read have no effect on anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from types import TracebackType
+from typing import Literal
+
+from . import manifest, publications, runs
+from .drafts import DocumentDraft, LabelChoice, SourceIdentity
+from .errors import RingfenceError, WriteRefused
+from .floors import Floors
+from .ground import Ground
+from .labels import LabelEntry
+from .leases import WriterLease
+from .manifest import Held
+from .subjects import Subject
+from .vector_models import VectorModel
+from .write_authority import WriteAuthority
+from .write_batch import WriteBatch
+
+DocumentState = Literal["new", "unchanged", "changed", "label_changed"]
+
+
+class Ingestion:
+    """One run that writes the documents of one source. Use it as a context manager."""
+
+    __slots__ = (
+        "_authority",
+        "_batch",
+        "_floors",
+        "_ground",
+        "_held",
+        "_lease",
+        "_model",
+        "_pipeline",
+        "_run_id",
+        "_source",
+        "_source_id",
+        "_subject",
+        "_written",
+        "dry_run",
+    )
+
+    def __init__(
+        self,
+        ground: Ground,
+        subject: Subject,
+        source: SourceIdentity,
+        model: VectorModel,
+        pipeline: str,
+        dry_run: bool,
+    ) -> None:
+        self._ground = ground
+        self._subject = subject
+        self._source = source
+        self._model = model
+        self._pipeline = pipeline
+        self.dry_run = dry_run
+        self._lease = WriterLease(ground.catalog)
+        self._held: dict[str, Held] = {}
+        self._written: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"Ingestion(source={self._source.kind!r}, dry_run={self.dry_run})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("an ingestion cannot be pickled")
+
+    def __enter__(self) -> Ingestion:
+        manifest.check_model(self._ground, self._model, keep=False)
+        self._authority = WriteAuthority(self._ground, self._subject)
+        self._source_id = manifest.source_id(self._ground, self._subject, self._source, make=not self.dry_run)
+        if not self.dry_run:
+            self._lease.__enter__()
+        try:
+            self._start()
+        except BaseException:
+            if not self.dry_run:
+                self._lease.__exit__(None, None, None)
+            raise
+        return self
+
+    def _start(self) -> None:
+        self._held = manifest.held(self._ground, self._source_id)
+        self._floors = Floors(self._ground, self._subject)
+        self._run_id = self._ground.ambient.new_id("run", f"{self._source.uri}|{self._subject.person}")
+        if self.dry_run:
+            return
+        self._batch = WriteBatch(self._ground, self._run_id, self._source_id)
+        runs.start(self._ground, self._subject, self._run_id, "ingest", {"source": self._source_id})
+        self._ground.lineage.emit("START", self._run_id, "ingest", inputs=[self._source_id])
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.dry_run:
+            return
+        try:
+            if error is None:
+                self.publish()
+            self._finish(error)
+        except RingfenceError as failure:
+            if error is None:
+                self._finish(failure)
+            raise
+        finally:
+            self._lease.__exit__(None, None, None)
+
+    def _finish(self, error: BaseException | None) -> None:
+        state: Literal["COMPLETE", "FAIL"] = "COMPLETE" if error is None else "FAIL"
+        runs.finish(self._ground, self._run_id, state)
+        self._ground.lineage.emit(
+            state, self._run_id, "ingest", inputs=[self._source_id], outputs=sorted(set(self._written))
+        )
+
+    def state(self, path: str, sha256: str, label: LabelChoice) -> DocumentState:
+        """Say how a file compares with what this subject ingested from this source before."""
+        held = self._held.get(manifest.path_digest(self._ground, self._source_id, path))
+        if held is None:
+            return "new"
+        content = manifest.content_digest(self._ground, self._source_id, path, sha256, self._settings())
+        if held.content_digest != content:
+            return "changed"
+        return "unchanged" if self._authority.same(label, held.atom) else "label_changed"
+
+    def check_label(self, label: LabelChoice) -> None:
+        """Raise Refused unless the label exists and the subject may ingest under it."""
+        self._authority.check_ingest(label)
+
+    def is_lower(self, new: LabelChoice, old: LabelChoice) -> bool:
+        """Say whether giving `new` instead of `old` would let anybody in more."""
+        return self._authority.is_lower(new, old)
+
+    def put(self, draft: DocumentDraft) -> str:
+        """Write one document, new or in place of the one with the same path; return its id.
+
+        Raises:
+            Refused: The subject may not ingest under the label, or may not read a parent.
+            WriteRefused: It would lower a label. This document is left as it was.
+        """
+        self._authority.check_ingest(draft.label)
+        digest = manifest.path_digest(self._ground, self._source_id, draft.path)
+        held = self._held.get(digest)
+        parents = self._floors.parents(draft.parents)
+        self._refuse_lowering(draft, held, parents)
+        for chunk in draft.chunks:
+            if chunk.vector.shape != (self._model.dimensions,):
+                raise WriteRefused(
+                    f"found a vector of shape {chunk.vector.shape}; expected ({self._model.dimensions},), "
+                    "the model's own"
+                )
+        if self.dry_run:
+            return ""
+        entry = self._authority.intern(draft.label, parents)
+        name = f"{self._source.uri}|{draft.path}"
+        document_id = held.document_id if held is not None else self._ground.ambient.new_id("document", name)
+        content = manifest.content_digest(
+            self._ground, self._source_id, draft.path, draft.sha256, self._settings()
+        )
+        sealed_path = self._batch.put(draft, self._source, document_id, entry, held, draft.parents)
+        self._held[digest] = Held(document_id, digest, content, entry.atom, self._run_id, sealed_path)
+        self._written.append(document_id)
+        return document_id
+
+    def relabel(self, path: str, label: LabelChoice) -> bool:
+        """Give a document another label. False: refused, a lowering the subject may not declassify.
+
+        Raises:
+            Refused: The subject may not ingest under the new label.
+        """
+        self._authority.check_ingest(label)
+        digest = manifest.path_digest(self._ground, self._source_id, path)
+        held = self._held[digest]
+        parts = self._authority.parents_of(held.atom, label)
+        if not self._authority.may_replace(label, held.atom):
+            return False
+        if self.dry_run:
+            return True
+        entry = self._authority.intern(label, parts)
+        if entry.atom != held.atom:
+            self._batch.relabel(held, entry)
+            self._held[digest] = Held(
+                held.document_id, digest, held.content_digest, entry.atom, self._run_id, held.sealed_path
+            )
+            self._written.append(held.document_id)
+        return True
+
+    def paths(self) -> frozenset[str]:
+        """Return the paths this subject ingested from this source before."""
+        return frozenset(manifest.open_paths(self._ground, self._authority.table, self._held.values()))
+
+    def remove(self, path: str) -> bool:
+        """Remove a document. False: the subject may not delete under its label."""
+        digest = manifest.path_digest(self._ground, self._source_id, path)
+        held = self._held[digest]
+        if not self._authority.may_remove(held.atom):
+            return False
+        if not self.dry_run:
+            self._batch.remove(held)
+            del self._held[digest]
+        return True
+
+    def publish(self) -> None:
+        """Publish everything written since the last publication, atomically.
+
+        Raises:
+            WriterExpelled: Another writer took over; nothing of this batch is published.
+            StoreError: The disk is full; nothing of this batch is published.
+        """
+        if self.dry_run or self._batch.empty:
+            return
+        manifest.check_model(self._ground, self._model, keep=True)
+        published = self._newest()
+        self._batch.keep_keys()
+        versions = self._ground.tables.write(published.versions, self._batch.changes(published.versions))
+        self._ground.record(
+            self._subject, "ingest", "ingest", "allowed", counts=self._batch.counts(), detail={"run": self._run_id}
+        )
+        with self._ground.catalog.write() as connection:
+            self._lease.check(connection)
+            if publications.newest(connection).sequence != published.sequence:
+                raise WriteRefused("another publication came in between; nothing was published")
+            publications.publish(
+                self._ground.catalog, connection, self._run_id, self._lease.number, versions
+            )
+            manifest.store(connection, self._batch.manifest_changes(self._held))
+        self._ground.keys.forget(self._batch.stale_keys())
+        self._batch = WriteBatch(self._ground, self._run_id, self._source_id)
+
+    def _newest(self) -> publications.Publication:
+        with self._ground.catalog.read() as connection:
+            self._lease.check(connection)
+            return publications.newest(connection)
+
+    def _settings(self) -> str:
+        return f"{self._pipeline}|{self._model}"
+
+    def _refuse_lowering(
+        self, draft: DocumentDraft, held: Held | None, parents: Collection[LabelEntry]
+    ) -> None:
+        if held is not None and not self._authority.may_replace(draft.label, held.atom, parents):
+            raise WriteRefused(
+                "its label would be lower than the one it has; expected an equal or higher one, "
+                "or the right to declassify; nothing was changed"
+            )
+        own = held.document_id if held is not None else None
+        for floor in self._floors.equal_bytes(draft.sha256, except_document=own):
+            if not self._authority.may_replace(draft.label, floor.atom, parents):
+                raise WriteRefused(
+                    "its bytes equal a document you may read, or were given, under a higher label; expected a label "
+                    "not lower than that one, or the right to declassify; nothing was written"
+                )
+

@@ -1,0 +1,264 @@
+"""Answer why, who, what was read and what state a store is in, to whom it may be told.
+
+Promise: a reader learns only his own reasons for what he can read; unknown
+and unreadable are one answer; everything else needs `audit` or `administer`.
+
+Source: DESIGN.md §6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from . import audit_reading, authority
+from .errors import Refused
+from .grants import Grant
+from .ground import Ground
+from .identifiers import ACTOR_KINDS, kind_of, tenant_of
+from .labels import LabelEntry
+from .policy_rows import ANY, Facts, Row, Rule, to_fields
+from .reading import Answer, GrantedReader, read
+from .rows import label_of
+from .subjects import Subject
+
+OWN_LABEL = "(its label)"
+"""Stands for a label's name in a rule that is shown to a reader."""
+
+
+def why(ground: Ground, subject: Subject, object_id: str) -> dict[str, Any]:
+    """Tell a reader why he may read a document or chunk: his own rules, his own path.
+
+    Raises:
+        NotReadable: Unknown or unreadable.
+    """
+
+    def work(reader: GrantedReader) -> Answer[dict[str, Any]]:
+        document_id, atom = reader.check_row(object_id)
+        name = reader.label_name(atom)
+        body = _own_reasons(reader.grant, reader.grant.table.entries[atom])
+        answer = {"object": object_id, "document": document_id, "subject": subject.person, "label": name, **body}
+        return Answer([(object_id, atom)], lambda as_of: {**answer, "as_of": as_of}, plan="why")
+
+    return read(ground, subject, "why", work)
+
+
+def why_for(ground: Ground, auditor: Subject, subject: Subject, object_id: str) -> dict[str, Any]:
+    """Tell an auditor why a subject may, or may not, read: every rule, the paths, who granted each.
+
+    Raises:
+        NotReadable: Unknown, or under a label the auditor may not audit.
+    """
+
+    def work(reader: GrantedReader) -> Answer[dict[str, Any]]:
+        entry, document_id = label_of(ground, reader.grant, object_id)
+        grant = reader.grant
+        explanation = authority.explain(
+            grant.snapshot, grant.table, subject, entry, action="read", now=grant.now
+        )
+        body = explanation.to_mapping()
+        _add_provenance(ground, body)
+        answer = {
+            "object": object_id,
+            "document": document_id,
+            "subject": subject.person,
+            "label": entry.label_id if entry.named else None,
+            "label_definition": [label.to_mapping() for _, label in grant.table.definitions(entry)],
+            "decision": "allow" if explanation.allowed else "deny",
+            **body,
+        }
+        return Answer([(object_id, entry.atom)], lambda as_of: answer, plan="why")
+
+    return read(ground, auditor, "why", work, action="audit")
+
+
+def who(ground: Ground, auditor: Subject, object_id: str) -> dict[str, Any]:
+    """Tell an auditor which known subjects may read a document or chunk now.
+
+    Raises:
+        NotReadable: Unknown, or under a label the auditor may not audit.
+    """
+
+    def work(reader: GrantedReader) -> Answer[dict[str, Any]]:
+        grant = reader.grant
+        entry, document_id = label_of(ground, grant, object_id)
+        readers = [
+            person
+            for person in sorted(_actors(grant, entry))
+            if authority.allowed(grant.snapshot, Subject(person), entry, grant.table, "read", grant.now)
+        ]
+        answer = {"object": object_id, "document": document_id, "readers": readers}
+        return Answer(
+            [(object_id, entry.atom)], lambda as_of: answer, plan="who", counts={"readers": len(readers)}
+        )
+
+    return read(ground, auditor, "who", work, action="audit")
+
+
+def log(ground: Ground, auditor: Subject) -> list[dict[str, Any]]:
+    """Return what was read and changed in the auditor's tenant; rows he may not audit as a count.
+
+    Raises:
+        Refused: The subject may audit nothing.
+    """
+
+    def work(reader: GrantedReader) -> Answer[list[dict[str, Any]]]:
+        grant = reader.grant
+        tenant = auditor.tenant
+        whole = authority.allowed_on_policy(grant.snapshot, auditor, tenant, "audit", grant.now)
+        if not whole and not grant.atoms:
+            raise Refused(f"{auditor.person} may audit nothing here", hint="an administrator can grant 'audit'")
+        shown = [
+            entry
+            for record in audit_reading.records(ground.root / "audit")
+            if (entry := _log_entry(record, grant, tenant, whole)) is not None
+        ]
+        return Answer([], lambda as_of: shown, plan="log", counts={"records": len(shown)})
+
+    return read(ground, auditor, "log", work, action="audit")
+
+
+def status(ground: Ground, subject: Subject) -> dict[str, Any]:
+    """Return version, mode and health; numbers only to one who may audit or administer his tenant."""
+    moment = ground.moment()
+    may = [
+        action
+        for action in ("audit", "administer")
+        if authority.allowed_on_policy(moment.snapshot, subject, subject.tenant, action, moment.now)
+    ]
+    answer: dict[str, Any] = {"format": 1, "mode": "sealed", "health": "ok"}
+    if may:
+        answer |= {
+            "store": ground.store_id,
+            "sequence": moment.sequence,
+            "publication": moment.publication.sequence,
+            "policy_revision": moment.snapshot.revision,
+            "labels": len(moment.table.entries),
+            "rows": {
+                name: ground.tables.count(name, version, moment.table.entries)
+                for name, version in moment.publication.versions.items()
+            },
+        }
+    ground.record(subject, "status", "audit", "allowed", detail={"numbers": bool(may)})
+    return answer
+
+
+def policy_rows(ground: Ground, admin: Subject) -> list[dict[str, Any]]:
+    """Return the rows of the administrator's tenant and those for every tenant, with who added each.
+
+    Raises:
+        Refused: The subject may not administer his tenant's policy.
+    """
+    moment = ground.moment()
+    if not authority.allowed_on_policy(moment.snapshot, admin, admin.tenant, "administer", moment.now):
+        ground.record(admin, "policy_show", "administer", "refused")
+        raise Refused(f"{admin.person} may not administer this policy", hint="ask an administrator of the tenant")
+    ground.record(admin, "policy_show", "administer", "allowed")
+    added = {entry.change.row: entry for entry in moment.history if entry.change.kind == "row_added"}
+    shown = []
+    for row in moment.snapshot.rows:
+        if not _concerns(row, admin.tenant):
+            continue
+        entry = added[row]
+        shown.append({"row": ", ".join(to_fields(row)), "at": entry.at, "who": entry.who, "why": entry.why})
+    return shown
+
+
+def _concerns(row: Row, tenant: str) -> bool:
+    """Whether a row is of this tenant, or of every tenant."""
+    if isinstance(row, Rule):
+        return row.dom in (tenant, ANY)
+    if isinstance(row, Facts):
+        return tenant_of(row.principal) == tenant
+    return row.kind == "g3" or tenant_of(row.parent) == tenant
+
+
+def _own_reasons(grant: Grant, entry: LabelEntry) -> dict[str, Any]:
+    explanation = authority.explain(
+        grant.snapshot, grant.table, grant.subject, entry, action="read", now=grant.now
+    )
+    rules: list[dict[str, Any]] = []
+    for verdict in explanation.verdicts:
+        for reason in verdict.reasons:
+            shown = {
+                "actor": verdict.actor,
+                "rule": ", ".join(_without_label_name(reason.rule)),
+                "path": list(reason.membership),
+                "relation": list(reason.relation),
+            }
+            if shown not in rules:
+                rules.append(shown)
+    return {"decision": "allow" if explanation.allowed else "deny", "rules": rules}
+
+
+def _without_label_name(rule: Rule) -> tuple[str, ...]:
+    fields = list(to_fields(rule))
+    if rule.obj != ANY:
+        fields[3] = OWN_LABEL
+    return tuple(fields)
+
+
+def _add_provenance(ground: Ground, body: dict[str, Any]) -> None:
+    added = {
+        ", ".join(to_fields(entry.change.row)): entry
+        for entry in ground.moment().history
+        if entry.change.row is not None and entry.change.kind == "row_added"
+    }
+    for verdict in body["verdicts"]:
+        for rule in verdict["rules"]:
+            rule["granted"] = _granted(added, rule["rule"])
+            rule["membership_granted"] = [
+                _granted(added, f"g, {child}, {parent}")
+                for child, parent in zip(rule["membership"], rule["membership"][1:], strict=False)
+            ]
+
+
+def _granted(added: dict[str, Any], row: str) -> dict[str, object] | None:
+    entry = added.get(row)
+    if entry is None:
+        return None
+    return {"at": entry.at, "who": entry.who, "why": entry.why, "ticket": entry.ticket}
+
+
+def _actors(grant: Grant, entry: LabelEntry) -> Iterator[str]:
+    """Yield every actor the policy or the label names, once."""
+    named: set[str] = set()
+    rows = grant.snapshot.rows
+    for rule in rows.rules:
+        named.add(rule.sub)
+    for link in rows.links:
+        named.add(link.child)
+    for facts in rows.facts:
+        named.add(facts.principal)
+    for _, label in grant.table.definitions(entry):
+        named |= {label.owner, *label.readers}
+    for name in named:
+        if name != ANY and kind_of(name) in ACTOR_KINDS and tenant_of(name) == entry.tenant:
+            yield name
+
+
+def _log_entry(
+    record: dict[str, Any], grant: Grant, tenant: str, whole: bool
+) -> dict[str, Any] | None:
+    chain = record["chain"]
+    pairs = list(zip(record["rows"], record["atoms"], strict=True))
+    shown = [row for row, atom in pairs if atom in grant.atoms]
+    own = tenant_of(chain[0]["actor"]) == tenant
+    if not shown and not (own and whole):
+        return None
+    return {
+        "at": record["at"],
+        "verb": record["verb"],
+        "action": record["action"],
+        "outcome": record["outcome"],
+        "subject": chain[0]["actor"] if own else None,
+        "via": [actor["actor"] for actor in chain[1:]] if own else [],
+        "purpose": record["purpose"],
+        "asserted_by": record["asserted_by"] if own else None,
+        "rows": shown,
+        "rows_hidden": len(pairs) - len(shown),
+        "rules": record["rules"],
+        "counts": record["counts"] if own else {},
+        "duration_ms": record["duration_ms"],
+    }
+

@@ -1,0 +1,147 @@
+"""Keep every change of policy as a row that names who, when, why and ticket.
+
+Promise: rows are only ever added; each carries the digest of the one before,
+so a row that was changed, dropped or slipped in shows. What a row says is
+sealed; that a change happened at a sequence number is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, func, insert, select
+
+from . import catalog_schema as schema
+from .catalog import Catalog
+from .errors import StoreCorrupt
+from .policy_rows import PolicyRows, Row, from_fields, to_fields
+
+GENESIS = "0" * 64
+"""What the first row names as the one before it."""
+
+ChangeKind = Literal["row_added", "row_removed", "label_defined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of policy as it is asked for.
+
+    Args:
+        kind: What is done.
+        row: The policy row added or removed; None for a label.
+        label: Name and fields of a label that is defined; None for a row.
+    """
+
+    kind: ChangeKind
+    row: Row | None = None
+    label: tuple[str, dict[str, object]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the journal.
+
+    Args:
+        sequence: Its catalog number.
+        at: UTC.
+        who: The subject that asked; `asserted_by` vouches for it.
+    """
+
+    sequence: int
+    at: str
+    change: Change
+    who: str
+    asserted_by: dict[str, object]
+    why: str
+    ticket: str
+
+
+def append(catalog: Catalog, connection: Connection, change: Change, record: dict[str, object]) -> int:
+    """Add one row in the caller's transaction; return its sequence number.
+
+    Args:
+        record: `who`, `asserted_by`, `why`, `ticket`.
+    """
+    sequence, at = catalog.next_entry(connection, "policy")
+    body = {
+        "kind": change.kind,
+        "row": list(to_fields(change.row)) if change.row is not None else None,
+        "label": list(change.label) if change.label is not None else None,
+        "at": at,
+        **record,
+    }
+    plain = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    previous = _last_digest(connection)
+    connection.execute(
+        insert(schema.journal).values(
+            sequence=sequence,
+            kind=change.kind,
+            payload=catalog.seal(plain, "journal", sequence),
+            previous=previous,
+            digest=catalog.digest("journal", sequence, previous, plain),
+        )
+    )
+    return sequence
+
+
+def version(connection: Connection) -> int:
+    """Return the number of the newest row; 0 if there is none."""
+    return int(connection.execute(select(func.max(schema.journal.c.sequence))).scalar() or 0)
+
+
+def entries(catalog: Catalog, connection: Connection) -> Iterator[Entry]:
+    """Yield all rows in order, checking the chain.
+
+    Raises:
+        StoreCorrupt: A row was changed, dropped or slipped in.
+    """
+    previous = GENESIS
+    for row in connection.execute(select(schema.journal).order_by(schema.journal.c.sequence)):
+        plain = catalog.open(row.payload, "journal", row.sequence)
+        if row.previous != previous or row.digest != catalog.digest("journal", row.sequence, previous, plain):
+            raise StoreCorrupt(f"the policy journal is broken at row {row.sequence}: its chain does not fit")
+        previous = row.digest
+        yield _entry(row.sequence, json.loads(plain))
+
+
+def replay(history: Iterable[Entry]) -> PolicyRows:
+    """Return the policy rows that stand after all changes."""
+    standing: dict[Row, None] = {}
+    for entry in history:
+        row = entry.change.row
+        if row is None:
+            continue
+        if entry.change.kind == "row_added":
+            standing[row] = None
+        else:
+            standing.pop(row, None)
+    return PolicyRows.of(tuple(standing))
+
+
+def _last_digest(connection: Connection) -> str:
+    found = connection.execute(
+        select(schema.journal.c.digest).order_by(schema.journal.c.sequence.desc()).limit(1)
+    ).scalar()
+    return GENESIS if found is None else str(found)
+
+
+def _entry(sequence: int, body: dict[str, object]) -> Entry:
+    fields, label = body["row"], body["label"]
+    change = Change(
+        kind=body["kind"],  # type: ignore[arg-type]
+        row=from_fields(fields) if isinstance(fields, list) else None,
+        label=(str(label[0]), label[1]) if isinstance(label, list) else None,
+    )
+    asserted_by = body["asserted_by"]
+    return Entry(
+        sequence=sequence,
+        at=str(body["at"]),
+        change=change,
+        who=str(body["who"]),
+        asserted_by=asserted_by if isinstance(asserted_by, dict) else {},
+        why=str(body["why"]),
+        ticket=str(body["ticket"]),
+    )

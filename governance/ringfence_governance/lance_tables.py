@@ -1,0 +1,261 @@
+"""Read and write the store's Lance tables; the only module that imports Lance.
+
+Promise: a read opens exactly the version it is told and passes Lance's
+scanner an allowlist of row addresses, always, even when it holds every row;
+a write first makes the newest version equal to the published one, and every
+commit must follow the one before, or nothing is published.
+
+Must never: hand out a dataset, a version number's files or a path; put a
+value that is not an opaque id into a predicate.
+
+Source: DESIGN.md §5 and §7.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lance
+import lancedb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from lance.dataset import serialize_row_addrs
+
+from .errors import StoreCorrupt, StoreError, WriterExpelled
+
+IDS_PER_PREDICATE = 500
+"""How many opaque ids one delete or look-up predicate holds."""
+
+
+def _schema(*sealed: str, extra: Sequence[pa.Field] = ()) -> pa.Schema:
+    common = [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("atom", pa.int32(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+    return pa.schema([*common, *extra, *(pa.field(name, pa.binary(), nullable=False) for name in sealed)])
+
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "documents": _schema("metadata", "text"),
+    "chunks": _schema(
+        "metadata",
+        "text",
+        "vector",
+        "terms",
+        extra=[
+            pa.field("document_id", pa.string(), nullable=False),
+            pa.field("ordinal", pa.int32(), nullable=False),
+            pa.field("token_count", pa.int32(), nullable=False),
+        ],
+    ),
+    "edges": _schema(
+        extra=[
+            pa.field("child", pa.string(), nullable=False),
+            pa.field("parent", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+        ]
+    ),
+}
+"""The three tables. Every row has an id, an atom and a run; no column may be null."""
+
+TABLES = tuple(SCHEMAS)
+Versions = Mapping[str, int]
+"""One publication: table → Lance version."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowAtoms:
+    """Where each row of one table version lies, and the atom it carries.
+
+    Args:
+        addresses: uint64 of shape (n,).
+        atoms: int32 of shape (n,), same order.
+    """
+
+    addresses: npt.NDArray[np.uint64]
+    atoms: npt.NDArray[np.int32]
+
+
+class LanceTables:
+    """The Lance tables of one store, by name and version."""
+
+    __slots__ = ("_root", "_row_atoms")
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._row_atoms = functools.lru_cache(maxsize=8)(self._scan_row_atoms)
+
+    def __repr__(self) -> str:
+        return "LanceTables(…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("tables cannot be pickled")
+
+    def create(self) -> Versions:
+        """Make the empty tables as a LanceDB database; return their versions."""
+        database = lancedb.connect(str(self._root))
+        for name, schema in SCHEMAS.items():
+            database.create_table(name, schema=schema)
+        return {name: self._open(name).version for name in TABLES}
+
+    def count(self, name: str, version: int, atoms: Collection[int]) -> int:
+        """Return how many rows carry one of `atoms`."""
+        return int(np.isin(self._row_atoms(name, version).atoms, _array(atoms)).sum())
+
+    def scan(
+        self,
+        name: str,
+        version: int,
+        atoms: Collection[int],
+        columns: Sequence[str],
+        *,
+        ids: Collection[str] | None = None,
+        id_column: str = "id",
+    ) -> pa.Table:
+        """Return the granted rows of one table version, in no particular order.
+
+        The allowlist is applied inside Lance's scanner; then each returned
+        row's atom is held against the grant once more.
+
+        Args:
+            atoms: The atoms of a grant; empty gives no row.
+            columns: Besides id and atom.
+            ids: Only rows whose `id_column` is one of these opaque ids.
+
+        Raises:
+            StoreCorrupt: A row outside the grant came back. No row is returned.
+        """
+        names = list(dict.fromkeys(["id", "atom", *columns]))
+        if ids is not None and not ids:
+            return self._open(name, version).schema.empty_table().select(names)
+        mask = self._mask(name, version, atoms)
+        condition = None if ids is None else pc.field(id_column).isin(sorted(_opaque(ids)))
+        scanner = self._open(name, version).scanner(columns=names, filter=condition, row_addr_allowlist=mask)
+        rows: pa.Table = scanner.to_table()
+        if not np.isin(rows["atom"].to_numpy(), _array(atoms)).all():
+            raise StoreCorrupt("the scan returned a row outside the grant; no result leaves")
+        return rows
+
+    def _mask(self, name: str, version: int, atoms: Collection[int]) -> bytes:
+        rows = self._row_atoms(name, version)
+        allowed = rows.addresses[np.isin(rows.atoms, _array(atoms))]
+        mask: bytes | None = serialize_row_addrs(allowed.tolist())
+        if mask is None:
+            raise StoreError("no row mask could be made; without one nothing is read")
+        return mask
+
+    def _scan_row_atoms(self, name: str, version: int) -> RowAtoms:
+        rows = self._open(name, version).to_table(columns=["atom"], with_row_id=True)
+        return RowAtoms(rows["_rowid"].to_numpy(), rows["atom"].to_numpy())
+
+    def chunk_ids_of(self, version: int, document_ids: Collection[str]) -> dict[str, list[str]]:
+        """Return the chunk ids of some documents, for the writer that replaces or relabels them."""
+        found: dict[str, list[str]] = {document_id: [] for document_id in document_ids}
+        dataset = self._open("chunks", version)
+        for part in _parts(document_ids):
+            condition = pc.field("document_id").isin(part)
+            rows = dataset.scanner(columns=["id", "document_id"], filter=condition).to_table()
+            for row in rows.to_pylist():
+                found[row["document_id"]].append(row["id"])
+        return found
+
+    def write(self, published: Versions, changes: Mapping[str, TableChange]) -> Versions:
+        """Commit changes on top of a publication; return the versions to publish.
+
+        The newest version is made equal to the published one first, so that
+        what a dead writer left behind does not ride along.
+
+        Raises:
+            WriterExpelled: Another writer committed in between. Publish nothing.
+            StoreError: The disk is full or a file cannot be written. Publish nothing.
+        """
+        versions = dict(published)
+        for name, change in changes.items():
+            try:
+                versions[name] = self._write_table(name, published[name], change)
+            except (OSError, ValueError) as error:
+                raise StoreError(
+                    f"the {name} table cannot be written ({_reason(error)}); nothing was published"
+                ) from None
+        return versions
+
+    def _write_table(self, name: str, published: int, change: TableChange) -> int:
+        dataset = self._open(name)
+        if dataset.version != published:
+            dataset = self._open(name, published)
+            dataset.restore()
+            dataset = self._open(name)
+        version = dataset.version
+        for part in _parts(change.deleted):
+            dataset.delete(f"id IN ({', '.join(map(repr, part))})")
+            version = _follows(dataset.version, version)
+        if change.atoms:
+            ids = sorted(_opaque(change.atoms))
+            update = pa.table({"id": ids, "atom": pa.array([change.atoms[row] for row in ids], pa.int32())})
+            merge = dataset.merge_insert("id").when_matched_update_all()
+            merge.write_mode("rewrite_columns").execute(update)
+            dataset = self._open(name)
+            version = _follows(dataset.version, version)
+        if change.appended is not None and change.appended.num_rows:
+            dataset.insert(change.appended.select(SCHEMAS[name].names).cast(SCHEMAS[name]))
+            version = _follows(dataset.version, version)
+        return version
+
+    def _open(self, name: str, version: int | None = None) -> lance.LanceDataset:
+        return lance.dataset(str(self._root / f"{name}.lance"), version=version)
+
+
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """What a writer does to one table: delete, give other atoms, then append.
+
+    Args:
+        deleted: Row ids.
+        atoms: Row id → new atom.
+        appended: Rows in the table's schema, or None.
+    """
+
+    deleted: tuple[str, ...] = ()
+    atoms: Mapping[str, int] | None = None
+    appended: pa.Table | None = None
+
+
+def _follows(found: int, previous: int) -> int:
+    if found != previous + 1:
+        raise WriterExpelled(
+            f"another writer committed in between (found version {found}, expected {previous + 1}); "
+            "nothing was published",
+            hint="run the command again",
+        )
+    return found
+
+
+def _array(atoms: Collection[int]) -> npt.NDArray[np.int32]:
+    return np.fromiter(atoms, dtype=np.int32, count=len(atoms))
+
+
+def _parts(ids: Collection[str]) -> list[list[str]]:
+    ordered = sorted(_opaque(ids))
+    return [ordered[start : start + IDS_PER_PREDICATE] for start in range(0, len(ordered), IDS_PER_PREDICATE)]
+
+
+def _opaque(ids: Collection[str]) -> Collection[str]:
+    for row_id in ids:
+        if len(row_id) != 32 or not set(row_id) <= set("0123456789abcdef"):
+            raise StoreError("a row id is not opaque; expected 32 hexadecimal digits; nothing was read or written")
+    return ids
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).lower()
+    if "no space" in text or "os error 28" in text:
+        return "no space left on the disk"
+    if "permission denied" in text:
+        return "permission denied"
+    return type(error).__name__

@@ -1,0 +1,150 @@
+"""Say what each source holds now, so that an unchanged file is skipped.
+
+Promise: digests are keyed per tenant, ingester and source, and over the path,
+so that nobody learns from them that a file of somebody else exists or is
+equal. The manifest changes in the transaction that publishes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import Connection, delete, insert, select
+
+from . import catalog_schema as schema
+from .drafts import SourceIdentity
+from .errors import StoreError
+from .ground import Ground
+from .labels import LabelTable
+from .rows import cell
+from .subjects import Subject
+from .vector_models import VectorModel
+
+MODEL = "vector_model"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One document a source holds."""
+
+    document_id: str
+    path_digest: str
+    content_digest: str
+    atom: int
+    run_id: str
+    sealed_path: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestChanges:
+    """Rows to replace or add, and documents to drop."""
+
+    source_id: str
+    put: tuple[Held, ...]
+    dropped: tuple[str, ...]
+
+
+def source_id(ground: Ground, subject: Subject, source: SourceIdentity, *, make: bool) -> str:
+    """Return the opaque id of a source as this subject ingests it; empty if it is new and not made."""
+    digest = ground.catalog.digest("source", subject.tenant, subject.person, source.kind, source.uri)
+    with ground.catalog.read() as connection:
+        found = connection.execute(
+            select(schema.sources.c.source_id).where(schema.sources.c.digest == digest)
+        ).scalar()
+    if found is not None or not make:
+        return str(found or "")
+    new = ground.ambient.new_id("source", f"{source.uri}|{subject.person}")
+    body = json.dumps({"uri": source.uri, "kind": source.kind, "subject": subject.person}, sort_keys=True)
+    with ground.catalog.write() as connection:
+        connection.execute(
+            insert(schema.sources).values(
+                source_id=new, digest=digest, sealed=ground.catalog.seal(body.encode(), "source", new)
+            )
+        )
+    return new
+
+
+def path_digest(ground: Ground, source: str, path: str) -> str:
+    """Return the keyed digest of a path within its source."""
+    return ground.catalog.digest("path", source, path)
+
+
+def content_digest(ground: Ground, source: str, path: str, sha256: str, settings: str) -> str:
+    """Return the keyed digest of a file's bytes, at its path, as these settings process them."""
+    return ground.catalog.digest("content", source, path, sha256, settings)
+
+
+def held(ground: Ground, source: str) -> dict[str, Held]:
+    """Return what a source holds, by path digest."""
+    columns = schema.manifest.c
+    query = select(
+        columns.document_id,
+        columns.path_digest,
+        columns.content_digest,
+        columns.atom,
+        columns.run_id,
+        columns.sealed_path,
+    ).where(columns.source_id == source)
+    with ground.catalog.read() as connection:
+        return {row.path_digest: Held(*row) for row in connection.execute(query)}
+
+
+def open_paths(ground: Ground, table: LabelTable, documents: Iterable[Held]) -> list[str]:
+    """Return the paths of documents, opened with their own keys."""
+    wanted = list(documents)
+    entries = [table.entries[atom] for atom in sorted({document.atom for document in wanted})]
+    keyring = ground.keys.keyring(entries, [document.document_id for document in wanted])
+    return [
+        keyring.cipher(document.document_id, document.atom)
+        .open_packed(document.sealed_path, path_cell(ground, document.document_id))
+        .decode()
+        for document in wanted
+    ]
+
+
+def path_cell(ground: Ground, document_id: str) -> bytes:
+    """Return the place a document's path in the manifest is bound to."""
+    return cell(ground.store_id, "manifest", document_id, document_id, "path")
+
+
+def store(connection: Connection, changes: ManifestChanges) -> None:
+    """Write the changes in the publishing transaction."""
+    _drop(connection, [*changes.dropped, *(document.document_id for document in changes.put)])
+    if changes.put:
+        connection.execute(
+            insert(schema.manifest),
+            [asdict(document) | {"source_id": changes.source_id} for document in changes.put],
+        )
+
+
+def _drop(connection: Connection, document_ids: Collection[str]) -> None:
+    for document_id in document_ids:
+        connection.execute(delete(schema.manifest).where(schema.manifest.c.document_id == document_id))
+
+
+def check_model(ground: Ground, model: VectorModel, *, keep: bool) -> None:
+    """Hold a model to the one the store's vectors were made with; keep it if there is none yet.
+
+    Raises:
+        StoreError: The store holds vectors of another model; they never mix.
+    """
+    text = json.dumps(asdict(model), sort_keys=True)
+    with ground.catalog.write() if keep else ground.catalog.read() as connection:
+        known = ground.catalog.meta(connection, MODEL)
+        if known is None and keep:
+            ground.catalog.set_meta(connection, MODEL, text)
+    if known is not None and known != text:
+        raise StoreError(
+            f"model: found {model.model_id!r} (weights {model.weights_sha256[:12]}…); expected the store's own, "
+            f"{json.loads(known)['model_id']!r} (weights {json.loads(known)['weights_sha256'][:12]}…)",
+            hint="use the store's model, or ingest into a new store; vectors of two models never mix",
+        )
+
+
+def known_model(ground: Ground) -> VectorModel | None:
+    """Return the model the store's vectors were made with; None before the first ingest."""
+    with ground.catalog.read() as connection:
+        known = ground.catalog.meta(connection, MODEL)
+    return None if known is None else VectorModel(**json.loads(known))

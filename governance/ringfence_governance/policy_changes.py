@@ -1,0 +1,160 @@
+"""Change the policy of a running store: one journaled row at a time, by who may.
+
+Promise: a change is made by a subject with `administer` on the tenant's
+policy, is checked as a whole before it is kept, and is in force for the next
+query everywhere. A change that is refused leaves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import authority, catalog_labels, journal
+from .errors import InvalidInput, PolicyRefused, Refused
+from .ground import Ground, Moment
+from .identifiers import tenant_of
+from .journal import Change
+from .labels import NamedLabel
+from .policy_checks import check_rows
+from .policy_rows import Facts, Link, PolicyRows, Row, Rule
+from .snapshot import Snapshot
+from .subjects import Subject
+
+WHY_CHARACTERS_MAX = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoned:
+    """Why a change is made.
+
+    Args:
+        why: For whoever reads the journal; not empty.
+        ticket: Where it was asked for; may be empty.
+    """
+
+    why: str
+    ticket: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.why.strip() or len(self.why) > WHY_CHARACTERS_MAX:
+            raise InvalidInput(
+                f"why: found {len(self.why)} characters; expected 1 to {WHY_CHARACTERS_MAX}; say why it is changed"
+            )
+
+
+def add_row(ground: Ground, subject: Subject, row: Row, reason: Reasoned) -> bool:
+    """Add a row. False: it stands already.
+
+    Raises:
+        Refused: The subject may not administer the row's tenant.
+        PolicyRefused: The policy with this row would not load.
+    """
+    return _change(ground, subject, row, reason, add=True)
+
+
+def remove_row(ground: Ground, subject: Subject, row: Row, reason: Reasoned) -> bool:
+    """Remove a row. False: it does not stand.
+
+    Raises:
+        Refused: The subject may not administer the row's tenant.
+        PolicyRefused: The policy without this row would not load.
+    """
+    return _change(ground, subject, row, reason, add=False)
+
+
+def matching_rows(ground: Ground, subject: Subject, sub: str, action: str, object_id: str) -> tuple[Rule, ...]:
+    """Return the allow rules of a subject, action and object, for one who may administer their tenant."""
+    moment = ground.moment()
+    _require(ground, moment, subject, tenant_of(subject.person), "revoke")
+    return tuple(
+        rule
+        for rule in moment.snapshot.rows.rules
+        if (rule.sub, rule.act, rule.obj) == (sub, action, object_id)
+        and rule.eft == "allow"
+        and rule.dom == tenant_of(subject.person)
+    )
+
+
+def define_label(ground: Ground, subject: Subject, label: NamedLabel, reason: Reasoned) -> None:
+    """Define a named label that does not exist yet.
+
+    Raises:
+        Refused: The subject may not administer the label's tenant.
+        InvalidInput: The label exists already.
+    """
+    tenant = label.definition.tenant
+    moment = ground.moment()
+    _require(ground, moment, subject, tenant, "define_label")
+    if label.name in moment.table.by_id:
+        raise InvalidInput(f"label {label.name!r} is defined already; expected a new name")
+    ground.record(subject, "define_label", "administer", "allowed", detail={"tenant": tenant})
+    change = Change("label_defined", label=(label.name, label.definition.to_mapping()))
+    with ground.catalog.write() as connection:
+        _same_moment(ground.moment_in(connection), moment)
+        sequence = journal.append(ground.catalog, connection, change, _record(ground, subject, reason))
+        entry = catalog_labels.define(ground.catalog, connection, label.name, label.definition, sequence)
+        ground.keys.ensure_label_key(entry)
+
+
+def _change(ground: Ground, subject: Subject, row: Row, reason: Reasoned, *, add: bool) -> bool:
+    verb = "row_added" if add else "row_removed"
+    moment = ground.moment()
+    _require(ground, moment, subject, _tenant(row), verb)
+    rows = moment.snapshot.rows
+    if (row in rows) == add:
+        return False
+    changed = rows.with_row(row) if add else rows.without_row(row)
+    _check(changed, moment)
+    # Recorded first: if it cannot be, the change is not made.
+    ground.record(subject, verb, "administer", "allowed", detail={"tenant": _tenant(row)})
+    with ground.catalog.write() as connection:
+        _same_moment(ground.moment_in(connection), moment)
+        journal.append(
+            ground.catalog,
+            connection,
+            Change("row_added" if add else "row_removed", row=row),
+            _record(ground, subject, reason),
+        )
+    return True
+
+
+def _check(rows: PolicyRows, moment: Moment) -> None:
+    names = {entry.label_id for entry in moment.table.entries.values() if entry.named}
+    findings = check_rows(rows, names, "policy")
+    if findings:
+        raise PolicyRefused(findings)
+    Snapshot.build(rows)
+
+
+def _require(ground: Ground, moment: Moment, subject: Subject, tenant: str, verb: str) -> None:
+    if authority.allowed_on_policy(moment.snapshot, subject, tenant, "administer", moment.now):
+        return
+    ground.record(subject, verb, "administer", "refused")
+    raise Refused(
+        f"{subject.person} may not administer this policy; nothing was changed",
+        hint="ask an administrator of the tenant",
+    )
+
+
+def _same_moment(found: Moment, expected: Moment) -> None:
+    if found.snapshot is not expected.snapshot or found.table is not expected.table:
+        raise Refused("the policy changed in the meantime; nothing was changed; try again")
+
+
+def _record(ground: Ground, subject: Subject, reason: Reasoned) -> dict[str, object]:
+    return {
+        "who": subject.person,
+        "asserted_by": ground.asserted_by,
+        "why": reason.why,
+        "ticket": reason.ticket,
+    }
+
+
+def _tenant(row: Row) -> str:
+    if isinstance(row, Rule):
+        return row.dom
+    if isinstance(row, Facts):
+        return tenant_of(row.principal)
+    if isinstance(row, Link) and row.kind != "g3":
+        return tenant_of(row.parent)
+    return "*"

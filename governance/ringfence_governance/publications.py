@@ -1,0 +1,59 @@
+"""Publish one atomic cut of all tables, and say which one is the newest.
+
+Promise: a reader opens exactly the versions of one publication; what a
+writer wrote and did not publish does not exist for anybody.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from . import catalog_schema as schema
+from .catalog import Catalog
+from .errors import StoreCorrupt
+from .lance_tables import TABLES, Versions
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One consistent cut of all tables.
+
+    Args:
+        sequence: Its catalog number.
+        versions: Table → Lance version.
+    """
+
+    sequence: int
+    versions: Versions
+
+
+def newest(connection: Connection) -> Publication:
+    """Return the newest publication.
+
+    Raises:
+        StoreCorrupt: There is none: the store was not made whole.
+    """
+    row = connection.execute(
+        select(schema.publications.c.sequence, schema.publications.c.versions)
+        .order_by(schema.publications.c.sequence.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        raise StoreCorrupt("the store has no publication; init did not finish; make the store again")
+    versions = {str(name): int(version) for name, version in json.loads(row.versions).items()}
+    if set(versions) != set(TABLES):
+        raise StoreCorrupt("a publication does not name all tables")
+    return Publication(int(row.sequence), versions)
+
+
+def publish(catalog: Catalog, connection: Connection, run_id: str, lease: int, versions: Versions) -> Publication:
+    """Make `versions` the newest publication, in the caller's transaction."""
+    sequence, _ = catalog.next_entry(connection, "publication")
+    text = json.dumps(dict(sorted(versions.items())))
+    connection.execute(
+        insert(schema.publications).values(sequence=sequence, run_id=run_id, lease=lease, versions=text)
+    )
+    return Publication(sequence, dict(versions))

@@ -1,0 +1,213 @@
+"""Carry out one read: grant → work → re-check → record → result.
+
+Promise: what leaves was granted by the policy of one catalog sequence, each
+row's label was put to Casbin again, nothing changed in between, and the
+record of it is durable. If any of that fails, nothing leaves.
+
+Source: DESIGN.md §7.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from . import as_of, authority, rows
+from .audit_record import AuditRecord
+from .errors import InvalidInput, NotReadable, Refused, RingfenceError, StoreBusy, StoreCorrupt
+from .grants import Grant
+from .ground import Ground
+from .rows import ChunkBlock, ChunkText, DocumentRow
+from .subjects import Subject
+
+T = TypeVar("T")
+ATTEMPTS_MAX = 20
+"""How often a read starts again because the store changed under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What a read found, before it leaves.
+
+    Args:
+        rows: (opaque id, atom) of each row that will leave, in order.
+        finish: Called with `as_of` once the record is durable; makes the result.
+        plan: How it was answered, for the record.
+        counts: Numbers that will leave, for the record.
+    """
+
+    rows: Sequence[tuple[str, int]]
+    finish: Callable[[str], T]
+    plan: str = "exact"
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class GrantedReader:
+    """What one grant reads. Made by :func:`read`; useless once the read is over."""
+
+    __slots__ = ("_grant", "_ground")
+
+    def __init__(self, ground: Ground, grant: Grant) -> None:
+        self._ground = ground
+        self._grant = grant
+
+    def __repr__(self) -> str:
+        return f"GrantedReader({self._grant!r})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a granted reader cannot be pickled")
+
+    @property
+    def grant(self) -> Grant:
+        """The grant it reads with."""
+        return self._grant
+
+    def documents(self, ids: Sequence[str] | None = None) -> tuple[DocumentRow, ...]:
+        """Return the readable documents, by id; only `ids` if given."""
+        return rows.documents(self._ground, self._grant, ids)
+
+    def document_text(self, document_id: str) -> str:
+        """Return the whole text of a readable document, or raise NotReadable."""
+        return rows.document_text(self._ground, self._grant, document_id)
+
+    def chunks(self, *, vectors: bool = False, terms: bool = False) -> ChunkBlock:
+        """Return all readable chunks, by id."""
+        return rows.chunk_block(self._ground, self._grant, vectors=vectors, terms=terms)
+
+    def chunk_texts(self, ids: Sequence[str]) -> dict[str, ChunkText]:
+        """Return the text and place of some readable chunks."""
+        return rows.chunk_texts(self._ground, self._grant, ids)
+
+    def count(self, table: str) -> int:
+        """Return how many rows of a table are readable."""
+        return rows.count(self._ground, self._grant, table)
+
+    def label_name(self, atom: int) -> str | None:
+        """Return the name of a row's label if this reader owns it or may audit it, else None."""
+        entry = self._grant.table.entries[atom]
+        if not entry.named or entry.definition is None:
+            return None
+        person = self._grant.subject.person
+        snapshot = self._grant.snapshot
+        if entry.definition.owner in {person, *snapshot.groups_of(person)}:
+            return entry.label_id
+        may_audit = authority.allowed(
+            snapshot, self._grant.subject, entry, self._grant.table, "audit", self._grant.now
+        )
+        return entry.label_id if may_audit else None
+
+    def check_row(self, object_id: str) -> tuple[str, int]:
+        """Return (document id, atom) of a readable document or chunk, or raise NotReadable."""
+        entry, document_id = rows.label_of(self._ground, self._grant, object_id)
+        return document_id, entry.atom
+
+
+def read(
+    ground: Ground,
+    subject: Subject,
+    verb: str,
+    work: Callable[[GrantedReader], Answer[T]],
+    *,
+    action: str = "read",
+    query: str = "",
+) -> T:
+    """Carry out one read for a subject.
+
+    Args:
+        verb: What is asked, for the record.
+        work: Finds the answer with a granted reader; may be called again if the store changes.
+        query: What was asked, recorded as a keyed digest.
+
+    Raises:
+        NotReadable: As `work` raises it; recorded as a refusal.
+        AuditUnavailable: No record, no result.
+        StoreBusy: The store changed at every attempt.
+    """
+    started = time.monotonic()
+    for _attempt in range(ATTEMPTS_MAX):
+        grant = ground.grant(subject, action)
+        try:
+            answer = work(GrantedReader(ground, grant))
+            _recheck(ground, grant, answer.rows)
+        except InvalidInput:
+            raise
+        except RingfenceError as error:
+            _append(ground, grant, verb, query, None, started, error)
+            raise
+        if ground.sequence() != grant.sequence:
+            continue
+        seen = as_of.handle(ground, grant)
+        _append(ground, grant, verb, query, answer, started, None)
+        return answer.finish(seen)
+    raise StoreBusy(f"the store changed during all {ATTEMPTS_MAX} attempts to read it; try again")
+
+
+def _recheck(ground: Ground, grant: Grant, found: Sequence[tuple[str, int]]) -> None:
+    """Put the label of every row about to leave to Casbin once more.
+
+    Raises:
+        StoreCorrupt: Casbin says no to a row the readable set held. Nothing leaves.
+    """
+    for atom in {atom for _, atom in found}:
+        entry = grant.table.entries.get(atom)
+        if (
+            entry is None
+            or atom not in grant.atoms
+            or not authority.allowed(grant.snapshot, grant.subject, entry, grant.table, grant.action, grant.now)
+        ):
+            raise StoreCorrupt("a row about to leave was not allowed when asked again; no result leaves")
+
+
+def _append(
+    ground: Ground,
+    grant: Grant,
+    verb: str,
+    query: str,
+    answer: Answer[T] | None,
+    started: float,
+    error: RingfenceError | None,
+) -> None:
+    refused = isinstance(error, NotReadable | Refused)
+    left = answer.rows if answer is not None else ()
+    ground.audit.append(
+        AuditRecord(
+            verb=verb,
+            action=grant.action,
+            outcome="allowed" if error is None else "refused" if refused else "error",
+            chain=authority.subject_facts(grant.snapshot, grant.subject),
+            asserted_by=ground.asserted_by,
+            purpose=grant.subject.purpose,
+            policy_revision=grant.snapshot.revision,
+            sequence=grant.sequence,
+            publication=grant.publication.sequence,
+            readable_set=grant.readable_set(),
+            atoms=[atom for _, atom in left],
+            rows=[row for row, _ in left],
+            rules=_deciding_rules(ground, grant, left),
+            query=ground.query_digest(query),
+            plan=answer.plan if answer is not None else "",
+            counts=answer.counts if answer is not None else {},
+            detail={} if error is None else {"error": type(error).__name__},
+            duration_ms=round((time.monotonic() - started) * 1000, 3),
+        )
+    )
+
+
+def _deciding_rules(ground: Ground, grant: Grant, found: Sequence[tuple[str, int]]) -> list[int]:
+    """Return the journal numbers of the rules that allowed the rows that leave."""
+    journaled = {entry.change.row: entry.sequence for entry in ground.moment().history}
+    numbers: set[int] = set()
+    for atom in {atom for _, atom in found}:
+        explanation = authority.explain(
+            grant.snapshot,
+            grant.table,
+            grant.subject,
+            grant.table.entries[atom],
+            action=grant.action,
+            now=grant.now,
+        )
+        rules = {reason.rule for verdict in explanation.verdicts for reason in verdict.reasons}
+        numbers |= {journaled[rule] for rule in rules if rule in journaled}
+    return sorted(numbers)

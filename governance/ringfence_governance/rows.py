@@ -1,0 +1,212 @@
+"""Open the rows a grant covers: documents, chunks, and what they hold.
+
+Promise: every function takes a grant, checks it, reads the grant's own
+publication through the mask, and opens rows with the keys of the grant's
+atoms and no other. A row that does not open is an error, never skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import NotReadable, Refused
+from .grants import Grant
+from .ground import Ground
+from .key_store import Keyring
+from .labels import LabelEntry
+from .seal import place
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """One readable document, opened.
+
+    Args:
+        metadata: `path`, `title`, `media_type`, `modified`, `size`, `source`, `source_kind`, `label_origin`.
+    """
+
+    document_id: str
+    atom: int = field(repr=False)
+    run_id: str
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkBlock:
+    """All readable chunks, opened as far as asked for; row i of each part is the same chunk.
+
+    Args:
+        ids: Opaque ids, ascending.
+        document_ids: The document of each.
+        atoms: int32 of shape (n,).
+        vectors: float32 of shape (n, d), or None if not asked for; (0, 0) if there is no row.
+        terms: The terms of each chunk in order, or None if not asked for.
+    """
+
+    ids: tuple[str, ...]
+    document_ids: tuple[str, ...]
+    atoms: npt.NDArray[np.int32] = field(repr=False)
+    vectors: npt.NDArray[np.float32] | None = field(repr=False)
+    terms: tuple[tuple[str, ...], ...] | None = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkText:
+    """One chunk's text and where it stands in its document."""
+
+    chunk_id: str
+    document_id: str
+    run_id: str
+    start: int
+    end: int
+    text: str
+
+
+def documents(ground: Ground, grant: Grant, ids: Collection[str] | None = None) -> tuple[DocumentRow, ...]:
+    """Return the readable documents, by id; only `ids` if given."""
+    found = _content(ground, grant, "documents", ["run_id", "metadata"], ids)
+    keyring = _keyring(ground, grant, {row["atom"] for row in found}, ids)
+    return tuple(
+        DocumentRow(
+            document_id=row["id"],
+            atom=row["atom"],
+            run_id=row["run_id"],
+            metadata=json.loads(_open(ground, keyring, "documents", row["id"], row, "metadata")),
+        )
+        for row in found
+    )
+
+
+def document_text(ground: Ground, grant: Grant, document_id: str) -> str:
+    """Return the whole text of one readable document.
+
+    Raises:
+        NotReadable: There is no such document for this grant.
+    """
+    found = _content(ground, grant, "documents", ["text"], [document_id])
+    if not found:
+        raise NotReadable()
+    keyring = _keyring(ground, grant, {found[0]["atom"]}, [document_id])
+    return _open(ground, keyring, "documents", document_id, found[0], "text").decode()
+
+
+def chunk_block(ground: Ground, grant: Grant, *, vectors: bool = False, terms: bool = False) -> ChunkBlock:
+    """Return all readable chunks, by id."""
+    columns = ["document_id", *(["vector"] if vectors else []), *(["terms"] if terms else [])]
+    found = _content(ground, grant, "chunks", columns, None)
+    keyring = _keyring(ground, grant, {row["atom"] for row in found}, None)
+    return ChunkBlock(
+        ids=tuple(row["id"] for row in found),
+        document_ids=tuple(row["document_id"] for row in found),
+        atoms=np.fromiter((row["atom"] for row in found), np.int32, len(found)),
+        vectors=_vectors(ground, keyring, found) if vectors else None,
+        terms=_terms(ground, keyring, found) if terms else None,
+    )
+
+
+def chunk_texts(ground: Ground, grant: Grant, ids: Sequence[str]) -> dict[str, ChunkText]:
+    """Return the text and place of some readable chunks, by chunk id; absent ones are left out."""
+    found = _content(ground, grant, "chunks", ["document_id", "run_id", "text", "metadata"], ids)
+    keyring = _keyring(ground, grant, {row["atom"] for row in found}, [row["document_id"] for row in found])
+    texts: dict[str, ChunkText] = {}
+    for row in found:
+        span = json.loads(_open(ground, keyring, "chunks", row["document_id"], row, "metadata"))
+        text = _open(ground, keyring, "chunks", row["document_id"], row, "text").decode()
+        texts[row["id"]] = ChunkText(
+            row["id"], row["document_id"], row["run_id"], span["start"], span["end"], text
+        )
+    return texts
+
+
+def count(ground: Ground, grant: Grant, table: str) -> int:
+    """Return how many rows of a table the grant covers."""
+    _check(ground, grant)
+    return ground.tables.count(table, grant.publication.versions[table], grant.atoms)
+
+
+def label_of(ground: Ground, grant: Grant, object_id: str) -> tuple[LabelEntry, str]:
+    """Return the label and document of a document or chunk the grant covers, whatever its action.
+
+    Raises:
+        NotReadable: Unknown, malformed, or outside the grant: one answer.
+    """
+    _check(ground, grant)
+    if is_opaque(object_id):
+        for table, column in (("documents", "id"), ("chunks", "document_id")):
+            version = grant.publication.versions[table]
+            found = ground.tables.scan(table, version, grant.atoms, [column], ids=[object_id])
+            if found.num_rows:
+                return grant.table.entries[found["atom"][0].as_py()], found[column][0].as_py()
+    raise NotReadable()
+
+
+def run_ids(ground: Ground, grant: Grant) -> list[tuple[int, str, str]]:
+    """Return (atom, document id, run id) of every document the grant covers."""
+    _check(ground, grant)
+    found = ground.tables.scan("documents", grant.publication.versions["documents"], grant.atoms, ["run_id"])
+    return [(row["atom"], row["id"], row["run_id"]) for row in found.to_pylist()]
+
+
+def is_opaque(text: str) -> bool:
+    """Say whether `text` has the form of an id: 32 hexadecimal digits."""
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")
+
+
+def _check(ground: Ground, grant: Grant) -> None:
+    ground.issued.check(grant, ground.ambient.now())
+
+
+def _content(
+    ground: Ground, grant: Grant, table: str, columns: Sequence[str], ids: Collection[str] | None
+) -> list[dict[str, Any]]:
+    _check(ground, grant)
+    if grant.action != "read":
+        raise Refused(f"found a grant for {grant.action!r}; expected one to read; content opens only for reading")
+    version = grant.publication.versions[table]
+    rows: list[dict[str, Any]] = ground.tables.scan(table, version, grant.atoms, columns, ids=ids).to_pylist()
+    return sorted(rows, key=lambda row: str(row["id"]))
+
+
+def _keyring(ground: Ground, grant: Grant, atoms: set[int], ids: Collection[str] | None) -> Keyring:
+    # Only atoms of the grant, even if a row outside it had slipped through the scan: it would not open.
+    granted = [grant.table.entries[atom] for atom in sorted(atoms & grant.atoms)]
+    return ground.keys.keyring(granted, ids)
+
+
+def _open(
+    ground: Ground, keyring: Keyring, table: str, document_id: str, row: dict[str, Any], column: str
+) -> bytes:
+    cipher = keyring.cipher(document_id, row["atom"])
+    return cipher.open_packed(row[column], cell(ground.store_id, table, document_id, row["id"], column))
+
+
+def cell(store_id: str, table: str, document_id: str, row_id: str, column: str) -> bytes:
+    """Return the place a sealed value is bound to."""
+    return place("cell", store_id, table, document_id, row_id, column)
+
+
+def _vectors(ground: Ground, keyring: Keyring, found: list[dict[str, Any]]) -> npt.NDArray[np.float32]:
+    if not found:
+        return np.zeros((0, 0), np.float32)
+    opened = [
+        keyring.cipher(row["document_id"], row["atom"]).open(
+            row["vector"], cell(ground.store_id, "chunks", row["document_id"], row["id"], "vector")
+        )
+        for row in found
+    ]
+    return np.frombuffer(b"".join(opened), dtype="<f4").reshape(len(found), -1)
+
+
+def _terms(ground: Ground, keyring: Keyring, found: list[dict[str, Any]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        tuple(json.loads(_open(ground, keyring, "chunks", row["document_id"], row, "terms"))) for row in found
+    )

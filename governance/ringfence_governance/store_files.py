@@ -1,0 +1,225 @@
+"""Make a store on disk, and open one that is whole.
+
+Promise: a store appears under its name complete or not at all; one of
+another format, without its key, or with its key inside is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import insert
+
+from . import catalog_labels, catalog_schema, journal, key_file, publications
+from .ambient import Ambient
+from .catalog import FILE_NAME as CATALOG_FILE
+from .catalog import Catalog
+from .errors import InvalidInput, KeyUnavailable, StoreCorrupt, StoreError, StoreVersionMismatch
+from .ground import Ground
+from .identifiers import TIME_MAX, TIME_MIN, actor, tenant_of
+from .journal import Change
+from .key_file import MasterKey
+from .key_store import KeyStore
+from .labels import NamedLabel
+from .lance_tables import LanceTables
+from .policy_rows import PolicyRows, Row, Rule
+from .policy_text import PolicyBundle
+from .snapshot import Snapshot
+from .subjects import Assertion, operating_system_user
+
+FORMAT = 1
+"""The store's layout; another number is refused."""
+MARKER = "store.json"
+MODE = "sealed"
+FOLDERS = ("lance", "audit", "lineage")
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new store.
+
+    Args:
+        ground: Open.
+        key_path: Where its master key lies; without it nothing opens.
+    """
+
+    ground: Ground
+    key_path: Path
+
+
+def is_store(path: Path) -> bool:
+    """Say whether `path` holds a store of any format."""
+    return (path / MARKER).is_file()
+
+
+def create(
+    path: Path, bundle: PolicyBundle, admin: str, ambient: Ambient, *, keys_home: Path | None = None
+) -> Created:
+    """Make a new store, whose admin may ingest and administer in his own tenant.
+
+    Raises:
+        StoreError: Something is there already, or the place cannot be written. Nothing is left behind.
+        KeyUnavailable: The key's folder cannot be used.
+        PolicyRefused: The policy does not load.
+    """
+    path = path.absolute()
+    actor(admin)
+    rows = _with_admin(bundle.rows, admin)
+    Snapshot.build(rows)
+    _refuse_occupied(path)
+    store_id = ambient.new_id("store")
+    folder = key_file.keys_folder(store_id, keys_home)
+    key_file.refuse_inside(path, folder)
+    building = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
+    try:
+        master = MasterKey(store_id, 1, ambient.new_key("master"))
+        key_path = key_file.write(folder, master)
+        building.mkdir(mode=0o700, parents=True)
+        _build(building, folder, master, rows, bundle.labels, admin, ambient)
+        building.replace(path)
+    except OSError as error:
+        _undo(building, folder)
+        raise StoreError(f"store: cannot make {str(path)!r} ({error.strerror}); nothing was left behind") from None
+    except BaseException:
+        _undo(building, folder)
+        raise
+    return Created(open_store(path, ambient, keys_home=keys_home), key_path)
+
+
+def open_store(path: Path, ambient: Ambient, *, keys_home: Path | None = None) -> Ground:
+    """Open a store.
+
+    Raises:
+        StoreError: There is none.
+        StoreVersionMismatch: It is of another format.
+        KeyUnavailable: Its key is missing or may not be used.
+    """
+    path = path.absolute()
+    store_id = _marker(path)
+    folder = key_file.keys_folder(store_id, keys_home)
+    key_file.refuse_inside(path, folder)
+    master = key_file.read(folder, store_id)
+    if not (folder / key_file.KEYS_DATABASE).is_file():
+        raise KeyUnavailable(
+            f"key database: none at {str(folder / key_file.KEYS_DATABASE)!r}; expected it beside the key file"
+        )
+    keys = KeyStore(folder / key_file.KEYS_DATABASE, master, ambient)
+    if not (path / CATALOG_FILE).is_file():
+        raise StoreCorrupt(f"store: {str(path)!r} has no catalog; expected {CATALOG_FILE} in it")
+    catalog = Catalog(path / CATALOG_FILE, store_id, keys, ambient)
+    catalog.check_version()
+    return Ground(path, store_id, catalog, keys, ambient)
+
+
+def _build(
+    path: Path,
+    folder: Path,
+    master: MasterKey,
+    rows: PolicyRows,
+    labels: Sequence[NamedLabel],
+    admin: str,
+    ambient: Ambient,
+) -> None:
+    for name in FOLDERS:
+        (path / name).mkdir(mode=0o700)
+    keys = KeyStore(folder / key_file.KEYS_DATABASE, master, ambient)
+    keys.create_store_keys()
+    catalog = Catalog.create(path / CATALOG_FILE, master.store_id, keys, ambient)
+    record: dict[str, object] = {
+        "who": admin,
+        "asserted_by": Assertion.of_this_process().to_mapping(),
+        "why": "the store was made",
+        "ticket": "",
+    }
+    versions = LanceTables(path / "lance").create()
+    run_id = ambient.new_id("run", "init")
+    with catalog.write() as connection:
+        for label in labels:
+            change = Change("label_defined", label=(label.name, label.definition.to_mapping()))
+            sequence = journal.append(catalog, connection, change, record)
+            entry = catalog_labels.define(catalog, connection, label.name, label.definition, sequence)
+            keys.ensure_label_key(entry)
+        for row in rows:
+            journal.append(catalog, connection, Change("row_added", row=row), record)
+        now = ambient.now()
+        connection.execute(
+            insert(catalog_schema.runs).values(
+                run_id=run_id,
+                job="init",
+                state="COMPLETE",
+                started_at=now,
+                ended_at=now,
+                detail=catalog.seal(b"{}", "run", run_id),
+            )
+        )
+        publications.publish(catalog, connection, run_id, 0, versions)
+    catalog.close()
+    keys.close()
+    marker = {"format": FORMAT, "mode": MODE, "store": master.store_id}
+    (path / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
+
+
+def _with_admin(rows: PolicyRows, admin: str) -> PolicyRows:
+    tenant = tenant_of(admin)
+    added: list[Row] = [
+        Rule(admin, tenant, "*", "ingest", "any", "*", TIME_MIN, TIME_MAX, "allow"),
+        Rule(admin, tenant, f"{tenant}/policy", "administer", "any", "*", TIME_MIN, TIME_MAX, "allow"),
+    ]
+    for row in added:
+        if row not in rows:
+            rows = rows.with_row(row)
+    return rows
+
+
+def default_admin() -> str:
+    """Return `local/user:NAME` of the operating-system user.
+
+    Raises:
+        InvalidInput: The login name is no canonical id.
+    """
+    name = operating_system_user()
+    try:
+        return actor(f"local/user:{name}")
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"the login name {name!r} is no canonical id; expected lower-case letters, digits and . _ - @",
+            hint="name the administrator, as in acme/user:dora",
+        ) from error
+
+
+def _refuse_occupied(path: Path) -> None:
+    if is_store(path):
+        raise StoreError(f"store: {str(path)!r} is a store already; expected a new place", hint="open it instead")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise StoreError(f"store: {str(path)!r} exists and is not empty; expected a new or empty folder")
+
+
+def _marker(path: Path) -> str:
+    try:
+        found = json.loads((path / MARKER).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(
+            f"store: found none at {str(path)!r}; expected a folder made by 'ringfence init'",
+            hint="check the path, or make a store there with 'ringfence init'",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise StoreCorrupt(f"store: {MARKER} cannot be read ({type(error).__name__})") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("mode") != MODE:
+        raise StoreVersionMismatch(
+            f"store: found format {found.get('format') if isinstance(found, dict) else found!r}; expected {FORMAT}",
+            hint="open it with the version of ringfence that wrote it",
+        )
+    store_id = found.get("store")
+    if not isinstance(store_id, str) or len(store_id) != 32 or not set(store_id) <= set("0123456789abcdef"):
+        raise StoreCorrupt(f"store: {MARKER} names no store id")
+    return store_id
+
+
+def _undo(building: Path, folder: Path) -> None:
+    shutil.rmtree(building, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,127 @@
+"""Say what a writer may do: under which labels, instead of which, and what it may take away.
+
+Promise: a label is given only by who may ingest under it, and a lower one
+never takes a higher one's place without `declassify`. An unknown label and
+one the subject may not use are the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from . import authority, catalog_labels
+from .drafts import LabelChoice
+from .errors import Refused
+from .ground import Ground, Moment
+from .labels import Label, LabelEntry, LabelTable, flatten, lowering
+from .subjects import Subject
+
+UNSTORED_ATOM = 0
+"""Atom of a label that is judged before it is interned; no row carries it."""
+
+
+class WriteAuthority:
+    """One subject's rights to write, judged by the policy of each moment."""
+
+    __slots__ = ("_ground", "_subject")
+
+    def __init__(self, ground: Ground, subject: Subject) -> None:
+        self._ground = ground
+        self._subject = subject
+
+    @property
+    def table(self) -> LabelTable:
+        """The label table as it stands now."""
+        return self._ground.moment().table
+
+    def check_ingest(self, choice: LabelChoice) -> None:
+        """Raise Refused unless the label exists and the subject may ingest under it."""
+        moment = self._ground.moment()
+        entry = _entry(moment, choice)
+        if entry is None or not self._may(moment, entry, "ingest"):
+            named = f"label {choice!r}" if isinstance(choice, str) else f"a label of tenant {choice.tenant!r}"
+            raise Refused(
+                f"{named} is unknown, or {self._subject.person} may not ingest under it",
+                hint="check the label's name; an administrator of the tenant can grant 'ingest'",
+            )
+
+    def same(self, choice: LabelChoice, atom: int) -> bool:
+        """Say whether a document under `atom` already has this label as its own."""
+        moment = self._ground.moment()
+        entry = _entry(moment, choice)
+        held = moment.table.entries[atom]
+        return entry is not None and (entry.atom == atom or entry.label_id in held.parts)
+
+    def is_lower(self, new: LabelChoice, old: LabelChoice) -> bool:
+        """Say whether `new` instead of `old` could let anybody in more; unknown labels are lower."""
+        moment = self._ground.moment()
+        new_entry, old_entry = _entry(moment, new), _entry(moment, old)
+        return new_entry is None or old_entry is None or _is_lower(moment, [new_entry], old_entry)
+
+    def may_replace(self, choice: LabelChoice, atom: int, parents: Collection[LabelEntry] = ()) -> bool:
+        """Say whether a document under `atom` may get this label: not lower, or declassified."""
+        moment = self._ground.moment()
+        entry = _entry(moment, choice)
+        held = moment.table.entries[atom]
+        if entry is None:
+            return False
+        return not _is_lower(moment, [entry, *parents], held) or self._may(moment, held, "declassify")
+
+    def may_remove(self, atom: int) -> bool:
+        """Say whether the subject may remove a document it ingested under this label."""
+        moment = self._ground.moment()
+        held = moment.table.entries[atom]
+        return self._may(moment, held, "delete") or self._may(moment, held, "ingest")
+
+    def parents_of(self, atom: int, choice: LabelChoice) -> list[LabelEntry]:
+        """Return what a relabelled derivative keeps: all parts of the compound label it has."""
+        held = self._ground.moment().table.entries[atom]
+        table = self._ground.moment().table
+        return [table.by_id[part] for part in sorted(held.parts)] if held.parts else []
+
+    def intern(self, choice: LabelChoice, parents: Collection[LabelEntry]) -> LabelEntry:
+        """Return the label to store: the choice, or its compound with the parents' labels."""
+        if isinstance(choice, Label):
+            own = catalog_labels.intern_value(self._ground.catalog, choice)
+        else:
+            own = self._ground.moment().table.by_id[choice]
+        self._ground.keys.ensure_label_key(own)
+        if not parents:
+            return own
+        parts = flatten([own, *parents])
+        return own if len(parts) == 1 else catalog_labels.intern_compound(self._ground.catalog, parts)
+
+    def _may(self, moment: Moment, entry: LabelEntry, action: str) -> bool:
+        return authority.allowed(moment.snapshot, self._subject, entry, moment.table, action, moment.now)
+
+
+def _entry(moment: Moment, choice: LabelChoice) -> LabelEntry | None:
+    if isinstance(choice, str):
+        return moment.table.by_id.get(choice)
+    unstored = LabelEntry(UNSTORED_ATOM, f"{choice.tenant}/label:~{'0' * 32}", choice)
+    return moment.table.by_value.get(choice, unstored)
+
+
+def _is_lower(moment: Moment, new: Collection[LabelEntry], old: LabelEntry) -> bool:
+    """Whether some part of `old` has no part of `new` that is at least as high.
+
+    A compound label is readable only with all its parts, so each part of the
+    old label needs one in the new that lets nobody in it does not.
+    """
+    new_parts = {part: label for entry in new for part, label in moment_definitions(moment, entry)}
+    for old_id, old_label in moment_definitions(moment, old):
+        if old_id in new_parts:
+            continue
+        if not any(
+            not lowering(label, old_label) and authority.names_alike(moment.snapshot.rows, new_id, old_id)
+            for new_id, label in new_parts.items()
+        ):
+            return True
+    return False
+
+
+def moment_definitions(moment: Moment, entry: LabelEntry) -> tuple[tuple[str, Label], ...]:
+    """Return (id, definition) of a label that may not be stored yet."""
+    if entry.definition is not None:
+        return ((entry.label_id, entry.definition),)
+    return moment.table.definitions(entry)

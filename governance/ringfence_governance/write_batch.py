@@ -1,0 +1,239 @@
+"""Gather what one publication will change: rows, keys and manifest, sealed as they come.
+
+Promise: nothing here touches the tables; a row that is gathered is sealed
+under its document's key and carries its label's atom and its run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .drafts import ChunkDraft, DocumentDraft, SourceIdentity
+from .errors import WriteRefused
+from .ground import Ground
+from .key_store import WrappedKey
+from .labels import LabelEntry
+from .lance_tables import SCHEMAS, TableChange, Versions
+from .manifest import Held, ManifestChanges, path_cell
+from .rows import cell
+from .seal import Cipher
+
+
+class WriteBatch:
+    """The changes of one publication, before it is made."""
+
+    __slots__ = (
+        "_deleted_documents",
+        "_dropped",
+        "_ground",
+        "_keys",
+        "_relabelled",
+        "_replaced",
+        "_rows",
+        "_run_id",
+        "_source_id",
+        "_stale",
+        "_touched",
+    )
+
+    def __init__(self, ground: Ground, run_id: str, source_id: str) -> None:
+        self._ground = ground
+        self._run_id = run_id
+        self._source_id = source_id
+        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
+        self._keys: list[WrappedKey] = []
+        self._stale: list[tuple[str, int]] = []
+        self._replaced: set[str] = set()
+        self._deleted_documents: set[str] = set()
+        self._dropped: list[str] = []
+        self._relabelled: dict[str, int] = {}
+        self._touched: set[str] = set()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to publish."""
+        return not (self._touched or self._dropped)
+
+    def put(
+        self,
+        draft: DocumentDraft,
+        source: SourceIdentity,
+        document_id: str,
+        entry: LabelEntry,
+        held: Held | None,
+        parents: Sequence[str],
+    ) -> bytes:
+        """Add a document's rows; return its path, sealed for the manifest.
+
+        Raises:
+            WriteRefused: The document is in this batch already: two of one name.
+        """
+        if document_id in self._touched:
+            raise WriteRefused(
+                f"found two documents named {draft.path!r} in one run; expected one; the first was kept"
+            )
+        self._touched.add(document_id)
+        cipher = self._cipher(document_id, entry, held)
+        if held is not None:
+            self._replaced.add(document_id)
+        self._add_document(draft, source, document_id, entry, cipher)
+        for ordinal, chunk in enumerate(draft.chunks):
+            self._add_chunk(chunk, ordinal, document_id, entry, cipher)
+        self._add_edge(document_id, self._source_id, "document", entry.atom)
+        for parent in parents:
+            self._add_edge(document_id, parent, "derived", entry.atom)
+        return cipher.seal_packed(draft.path.encode(), path_cell(self._ground, document_id))
+
+    def relabel(self, held: Held, entry: LabelEntry) -> None:
+        """Give a document and all its chunks another atom."""
+        self._touched.add(held.document_id)
+        self._keys.append(self._rewrapped(held, entry))
+        self._relabelled[held.document_id] = entry.atom
+
+    def remove(self, held: Held) -> None:
+        """Delete a document and its chunks."""
+        self._deleted_documents.add(held.document_id)
+        self._dropped.append(held.document_id)
+        self._stale.append((held.document_id, held.atom))
+
+    def keep_keys(self) -> None:
+        """Store the wrapped keys; called before the tables are written."""
+        if self._keys:
+            self._ground.keys.keep(self._keys)
+
+    def stale_keys(self) -> Sequence[tuple[str, int]]:
+        """Return the (document, atom) wraps that nothing needs once this is published."""
+        return tuple(self._stale)
+
+    def counts(self) -> dict[str, int]:
+        """Return how much this publication changes, for the record."""
+        return {
+            "documents": len(self._rows["documents"]),
+            "chunks": len(self._rows["chunks"]),
+            "relabelled": len(self._relabelled),
+            "removed": len(self._dropped),
+        }
+
+    def changes(self, published: Versions) -> Mapping[str, TableChange]:
+        """Return what to do to each table on top of a publication."""
+        gone = self._replaced | self._deleted_documents
+        chunk_ids = self._ground.tables.chunk_ids_of(published["chunks"], gone | set(self._relabelled))
+        changes = {
+            "documents": TableChange(
+                deleted=tuple(sorted(gone)), atoms=dict(self._relabelled), appended=self._table("documents")
+            ),
+            "chunks": TableChange(
+                deleted=tuple(sorted(chunk for document in gone for chunk in chunk_ids[document])),
+                atoms={
+                    chunk: atom for document, atom in self._relabelled.items() for chunk in chunk_ids[document]
+                },
+                appended=self._table("chunks"),
+            ),
+            "edges": TableChange(appended=self._table("edges")),
+        }
+        return {name: change for name, change in changes.items() if _does_something(change)}
+
+    def manifest_changes(self, held: Mapping[str, Held]) -> ManifestChanges:
+        """Return what this publication changes in the manifest."""
+        put = tuple(document for document in held.values() if document.document_id in self._touched)
+        return ManifestChanges(self._source_id, put, tuple(self._dropped))
+
+    def _cipher(self, document_id: str, entry: LabelEntry, held: Held | None) -> Cipher:
+        if held is None:
+            cipher, key = self._ground.keys.new_document_key(document_id, entry)
+            self._keys.append(key)
+            return cipher
+        old = self._ground.moment().table.entries[held.atom]
+        if entry.atom != held.atom:
+            self._keys.append(self._rewrapped(held, entry))
+        return self._ground.keys.keyring([old], [document_id]).cipher(document_id, held.atom)
+
+    def _rewrapped(self, held: Held, entry: LabelEntry) -> WrappedKey:
+        old = self._ground.moment().table.entries[held.atom]
+        self._stale.append((held.document_id, held.atom))
+        return self._ground.keys.rewrap(held.document_id, old, entry)
+
+    def _add_document(
+        self, draft: DocumentDraft, source: SourceIdentity, document_id: str, entry: LabelEntry, cipher: Cipher
+    ) -> None:
+        metadata = {
+            "path": draft.path,
+            "title": draft.title,
+            "media_type": draft.media_type,
+            "modified": draft.modified,
+            "size": draft.size,
+            "sha256": draft.sha256,
+            "source": source.uri,
+            "source_kind": source.kind,
+            "label_origin": draft.label_origin,
+        }
+        self._rows["documents"].append(
+            {
+                "id": document_id,
+                "atom": entry.atom,
+                "run_id": self._run_id,
+                "metadata": self._sealed(cipher, "documents", document_id, document_id, "metadata", metadata),
+                "text": cipher.seal_packed(
+                    draft.text.encode(),
+                    cell(self._ground.store_id, "documents", document_id, document_id, "text"),
+                ),
+            }
+        )
+
+    def _add_chunk(
+        self, chunk: ChunkDraft, ordinal: int, document_id: str, entry: LabelEntry, cipher: Cipher
+    ) -> None:
+        chunk_id = self._ground.ambient.new_id("chunk", f"{document_id}|{self._run_id}|{ordinal}")
+        store_id = self._ground.store_id
+        vector = np.ascontiguousarray(chunk.vector, dtype="<f4").tobytes()
+        self._rows["chunks"].append(
+            {
+                "id": chunk_id,
+                "atom": entry.atom,
+                "run_id": self._run_id,
+                "document_id": document_id,
+                "ordinal": ordinal,
+                "token_count": chunk.tokens,
+                "metadata": self._sealed(
+                    cipher, "chunks", document_id, chunk_id, "metadata", {"start": chunk.start, "end": chunk.end}
+                ),
+                "text": cipher.seal_packed(
+                    chunk.text.encode(), cell(store_id, "chunks", document_id, chunk_id, "text")
+                ),
+                "vector": cipher.seal(vector, cell(store_id, "chunks", document_id, chunk_id, "vector")),
+                "terms": self._sealed(cipher, "chunks", document_id, chunk_id, "terms", list(chunk.terms)),
+            }
+        )
+        self._add_edge(chunk_id, document_id, "chunk", entry.atom)
+
+    def _add_edge(self, child: str, parent: str, kind: str, atom: int) -> None:
+        self._rows["edges"].append(
+            {
+                "id": self._ground.ambient.new_id("edge", f"{child}|{parent}|{kind}|{self._run_id}"),
+                "atom": atom,
+                "run_id": self._run_id,
+                "child": child,
+                "parent": parent,
+                "kind": kind,
+            }
+        )
+
+    def _sealed(
+        self, cipher: Cipher, table: str, document_id: str, row_id: str, column: str, value: object
+    ) -> bytes:
+        plain = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return cipher.seal_packed(plain, cell(self._ground.store_id, table, document_id, row_id, column))
+
+    def _table(self, name: str) -> pa.Table | None:
+        rows = self._rows[name]
+        return pa.Table.from_pylist(rows, schema=SCHEMAS[name]) if rows else None
+
+
+def _does_something(change: TableChange) -> bool:
+    return bool(change.deleted or change.atoms or change.appended is not None)
+
