@@ -25,7 +25,16 @@ GENESIS = "0" * 64
 class AuditLog:
     """This process's segment of a store's audit log."""
 
-    __slots__ = ("_catalog", "_descriptor", "_folder", "_lock", "_number", "_previous", "_process", "_segment")
+    __slots__ = (
+        "_catalog",
+        "_descriptor",
+        "_folder",
+        "_lock",
+        "_number",
+        "_previous",
+        "_process",
+        "_segment",
+    )
 
     def __init__(self, folder: Path, catalog: Catalog) -> None:
         self._folder = folder

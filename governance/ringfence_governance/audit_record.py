@@ -79,4 +79,4 @@ def chained(fields: dict[str, object], previous: str) -> tuple[bytes, str]:
     """
     body = json.dumps({**fields, "previous": previous}, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(body.encode()).hexdigest()
-    return f"{body[:-1]},\"digest\":\"{digest}\"}}\n".encode(), digest
+    return f'{body[:-1]},"digest":"{digest}"}}\n'.encode(), digest

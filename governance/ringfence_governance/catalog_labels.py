@@ -57,7 +57,9 @@ def intern_compound(catalog: Catalog, parts: frozenset[str]) -> LabelEntry:
     """
     tenants = {identifiers.tenant_of(part) for part in parts}
     if len(parts) < 2 or len(tenants) != 1:
-        raise InvalidLabel(f"compound label: found {len(parts)} parts of {len(tenants)} tenants; expected 2+ of one")
+        raise InvalidLabel(
+            f"compound label: found {len(parts)} parts of {len(tenants)} tenants; expected 2+ of one"
+        )
     ordered = sorted(parts)
     label_id = f"{tenants.pop()}/label:~{catalog.ambient.new_id('compound', ' '.join(ordered))}"
     return _intern(catalog, catalog.digest("compound", *ordered), label_id, {"parts": ordered})
@@ -66,7 +68,9 @@ def intern_compound(catalog: Catalog, parts: frozenset[str]) -> LabelEntry:
 def define(catalog: Catalog, connection: Connection, name: str, label: Label, sequence: int) -> LabelEntry:
     """Give a named label its meaning, from `sequence` on; the name is interned if it is new."""
     lookup = catalog.digest("label name", name)
-    atom = connection.execute(select(schema.labels.c.atom).where(schema.labels.c.value_digest == lookup)).scalar()
+    atom = connection.execute(
+        select(schema.labels.c.atom).where(schema.labels.c.value_digest == lookup)
+    ).scalar()
     if atom is None:
         atom = _insert(catalog, connection, lookup, name, sequence)
     _insert_version(catalog, connection, int(atom), sequence, {"label": label.to_mapping()})
@@ -76,7 +80,9 @@ def define(catalog: Catalog, connection: Connection, name: str, label: Label, se
 def _intern(catalog: Catalog, lookup: str, label_id: str, definition: dict[str, object]) -> LabelEntry:
     with catalog.write() as connection:
         known = connection.execute(
-            select(schema.labels.c.atom, schema.labels.c.sealed_id).where(schema.labels.c.value_digest == lookup)
+            select(schema.labels.c.atom, schema.labels.c.sealed_id).where(
+                schema.labels.c.value_digest == lookup
+            )
         ).one_or_none()
         if known is None:
             sequence, _ = catalog.next_entry(connection, "label")
@@ -103,9 +109,7 @@ def _insert_version(
     catalog: Catalog, connection: Connection, atom: int, sequence: int, definition: dict[str, object]
 ) -> None:
     sealed = catalog.seal(json.dumps(definition, sort_keys=True).encode(), "label", atom, sequence)
-    connection.execute(
-        insert(schema.label_versions).values(atom=atom, sequence=sequence, definition=sealed)
-    )
+    connection.execute(insert(schema.label_versions).values(atom=atom, sequence=sequence, definition=sealed))
 
 
 def _entry(catalog: Catalog, row: Row[Any]) -> LabelEntry:

@@ -60,6 +60,10 @@ class Door:
         """Open a store. See :func:`store_files.open_store`."""
         return cls(store_files.open_store(path, ambient or Ambient(), keys_home=keys_home))
 
+    def began_with(self, bundle: PolicyBundle) -> bool:
+        """Say whether the store was made with this policy. See :func:`policy_changes.began_with`."""
+        return policy_changes.began_with(self.__ground, bundle)
+
     def close(self) -> None:
         """Close the store."""
         self.__ground.close()

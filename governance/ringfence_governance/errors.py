@@ -80,7 +80,9 @@ class NotReadable(RingfenceError):
     """There is no such object for this subject: unknown and unreadable are one answer."""
 
     def __init__(self) -> None:
-        super().__init__("nothing you may read has this id", hint="check the id, or ask an auditor of the tenant")
+        super().__init__(
+            "nothing you may read has this id", hint="check the id, or ask an auditor of the tenant"
+        )
 
 
 class WriteRefused(RingfenceError):

@@ -67,7 +67,9 @@ class Floors:
         ids = set(audit_reading.given_to(self._ground.root / "audit", self._subject.person))
         moment = self._ground.moment()
         versions, table = moment.publication.versions, moment.table
-        chunks = self._ground.tables.scan("chunks", versions["chunks"], table.entries, ["document_id"], ids=ids)
+        chunks = self._ground.tables.scan(
+            "chunks", versions["chunks"], table.entries, ["document_id"], ids=ids
+        )
         wanted = (ids | set(chunks["document_id"].to_pylist())) - set(readable)
         documents = self._ground.tables.scan(
             "documents", versions["documents"], table.entries, ["metadata"], ids=wanted

@@ -114,9 +114,7 @@ def is_canonical(text: object, kinds: frozenset[str]) -> bool:
         return False
     tenant_text, slash, rest = text.partition("/")
     kind, colon, name = rest.partition(":")
-    return bool(
-        slash and colon and kind in kinds and TENANT.fullmatch(tenant_text) and NAME.fullmatch(name)
-    )
+    return bool(slash and colon and kind in kinds and TENANT.fullmatch(tenant_text) and NAME.fullmatch(name))
 
 
 def _typed(text: object, kinds: frozenset[str], what: str) -> str:

@@ -222,15 +222,18 @@ class Ingestion:
         self._batch.keep_keys()
         versions = self._ground.tables.write(published.versions, self._batch.changes(published.versions))
         self._ground.record(
-            self._subject, "ingest", "ingest", "allowed", counts=self._batch.counts(), detail={"run": self._run_id}
+            self._subject,
+            "ingest",
+            "ingest",
+            "allowed",
+            counts=self._batch.counts(),
+            detail={"run": self._run_id},
         )
         with self._ground.catalog.write() as connection:
             self._lease.check(connection)
             if publications.newest(connection).sequence != published.sequence:
                 raise WriteRefused("another publication came in between; nothing was published")
-            publications.publish(
-                self._ground.catalog, connection, self._run_id, self._lease.number, versions
-            )
+            publications.publish(self._ground.catalog, connection, self._run_id, self._lease.number, versions)
             manifest.store(connection, self._batch.manifest_changes(self._held))
         self._ground.keys.forget(self._batch.stale_keys())
         self._batch = WriteBatch(self._ground, self._run_id, self._source_id)
@@ -258,4 +261,3 @@ class Ingestion:
                     "its bytes equal a document you may read, or were given, under a higher label; expected a label "
                     "not lower than that one, or the right to declassify; nothing was written"
                 )
-

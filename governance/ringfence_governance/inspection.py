@@ -37,7 +37,13 @@ def why(ground: Ground, subject: Subject, object_id: str) -> dict[str, Any]:
         document_id, atom = reader.check_row(object_id)
         name = reader.label_name(atom)
         body = _own_reasons(reader.grant, reader.grant.table.entries[atom])
-        answer = {"object": object_id, "document": document_id, "subject": subject.person, "label": name, **body}
+        answer = {
+            "object": object_id,
+            "document": document_id,
+            "subject": subject.person,
+            "label": name,
+            **body,
+        }
         return Answer([(object_id, atom)], lambda as_of: {**answer, "as_of": as_of}, plan="why")
 
     return read(ground, subject, "why", work)
@@ -107,7 +113,9 @@ def log(ground: Ground, auditor: Subject) -> list[dict[str, Any]]:
         tenant = auditor.tenant
         whole = authority.allowed_on_policy(grant.snapshot, auditor, tenant, "audit", grant.now)
         if not whole and not grant.atoms:
-            raise Refused(f"{auditor.person} may audit nothing here", hint="an administrator can grant 'audit'")
+            raise Refused(
+                f"{auditor.person} may audit nothing here", hint="an administrator can grant 'audit'"
+            )
         shown = [
             entry
             for record in audit_reading.records(ground.root / "audit")
@@ -152,7 +160,9 @@ def policy_rows(ground: Ground, admin: Subject) -> list[dict[str, Any]]:
     moment = ground.moment()
     if not authority.allowed_on_policy(moment.snapshot, admin, admin.tenant, "administer", moment.now):
         ground.record(admin, "policy_show", "administer", "refused")
-        raise Refused(f"{admin.person} may not administer this policy", hint="ask an administrator of the tenant")
+        raise Refused(
+            f"{admin.person} may not administer this policy", hint="ask an administrator of the tenant"
+        )
     ground.record(admin, "policy_show", "administer", "allowed")
     added = {entry.change.row: entry for entry in moment.history if entry.change.kind == "row_added"}
     shown = []
@@ -237,9 +247,7 @@ def _actors(grant: Grant, entry: LabelEntry) -> Iterator[str]:
             yield name
 
 
-def _log_entry(
-    record: dict[str, Any], grant: Grant, tenant: str, whole: bool
-) -> dict[str, Any] | None:
+def _log_entry(record: dict[str, Any], grant: Grant, tenant: str, whole: bool) -> dict[str, Any] | None:
     chain = record["chain"]
     pairs = list(zip(record["rows"], record["atoms"], strict=True))
     shown = [row for row, atom in pairs if atom in grant.atoms]
@@ -261,4 +269,3 @@ def _log_entry(
         "counts": record["counts"] if own else {},
         "duration_ms": record["duration_ms"],
     }
-

@@ -153,7 +153,9 @@ class KeyStore:
                 select(_store_keys.c.wrapped).where(_store_keys.c.purpose == purpose)
             ).one_or_none()
         if row is None:
-            raise StoreCorrupt(f"the key database has no key for {purpose!r}; it is of another store or damaged")
+            raise StoreCorrupt(
+                f"the key database has no key for {purpose!r}; it is of another store or damaged"
+            )
         return self._master_cipher().open(row.wrapped, self._master_place("store", purpose))
 
     def ensure_label_key(self, entry: LabelEntry) -> None:
@@ -186,7 +188,9 @@ class KeyStore:
         """
         found = self._wrapped({old.atom}, [document_id]).get((document_id, old.atom))
         if found is None:
-            raise StoreCorrupt("a document has no key under its label; the key database is older than the store")
+            raise StoreCorrupt(
+                "a document has no key under its label; the key database is older than the store"
+            )
         label_key = self._label_keys([old])[old.atom]
         key = Cipher(label_key).open(
             found.wrapped, _document_place(self._store_id, document_id, old.atom, found.generation)
@@ -225,7 +229,9 @@ class KeyStore:
 
     def _label_keys(self, entries: Iterable[LabelEntry]) -> dict[int, bytes]:
         wanted = list(entries)
-        stored = self._stored_label_keys({part for entry in wanted for part in entry.parts or {entry.label_id}})
+        stored = self._stored_label_keys(
+            {part for entry in wanted for part in entry.parts or {entry.label_id}}
+        )
         keys: dict[int, bytes] = {}
         for entry in wanted:
             if entry.parts:
@@ -244,7 +250,9 @@ class KeyStore:
         if len(rows) != len(label_ids):
             raise StoreCorrupt("a label has no key; the key database is older than the store")
         cipher = self._master_cipher()
-        return {row.label_id: cipher.open(row.wrapped, self._master_place("label", row.label_id)) for row in rows}
+        return {
+            row.label_id: cipher.open(row.wrapped, self._master_place("label", row.label_id)) for row in rows
+        }
 
     def _wrapped(
         self, atoms: Collection[int], document_ids: Iterable[str] | None
@@ -255,7 +263,9 @@ class KeyStore:
             query = query.where(_document_keys.c.document_id.in_(few))
         with self._database.read() as connection:
             return {
-                (row.document_id, row.atom): WrappedKey(row.document_id, row.atom, row.generation, row.wrapped)
+                (row.document_id, row.atom): WrappedKey(
+                    row.document_id, row.atom, row.generation, row.wrapped
+                )
                 for row in connection.execute(query)
                 if row.atom in atoms and (few is None or row.document_id in few)
             }

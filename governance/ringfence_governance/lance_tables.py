@@ -248,7 +248,9 @@ def _parts(ids: Collection[str]) -> list[list[str]]:
 def _opaque(ids: Collection[str]) -> Collection[str]:
     for row_id in ids:
         if len(row_id) != 32 or not set(row_id) <= set("0123456789abcdef"):
-            raise StoreError("a row id is not opaque; expected 32 hexadecimal digits; nothing was read or written")
+            raise StoreError(
+                "a row id is not opaque; expected 32 hexadecimal digits; nothing was read or written"
+            )
     return ids
 
 

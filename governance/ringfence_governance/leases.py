@@ -84,7 +84,8 @@ class WriterLease:
         row = _row(connection)
         if self._holding is None or row is None or row.number != self._holding.number:
             raise WriterExpelled(
-                "another writer took this one's place; nothing more is published", hint="run the command again"
+                "another writer took this one's place; nothing more is published",
+                hint="run the command again",
             )
 
     def _renew_until_stopped(self) -> None:

@@ -17,10 +17,13 @@ from .journal import Change
 from .labels import NamedLabel
 from .policy_checks import check_rows
 from .policy_rows import Facts, Link, PolicyRows, Row, Rule
+from .policy_text import PolicyBundle
 from .snapshot import Snapshot
 from .subjects import Subject
 
 WHY_CHARACTERS_MAX = 2000
+MADE = "the store was made"
+"""The reason in the journal rows that making a store writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ def remove_row(ground: Ground, subject: Subject, row: Row, reason: Reasoned) -> 
     return _change(ground, subject, row, reason, add=False)
 
 
-def matching_rows(ground: Ground, subject: Subject, sub: str, action: str, object_id: str) -> tuple[Rule, ...]:
+def matching_rows(
+    ground: Ground, subject: Subject, sub: str, action: str, object_id: str
+) -> tuple[Rule, ...]:
     """Return the allow rules of a subject, action and object, for one who may administer their tenant."""
     moment = ground.moment()
     _require(ground, moment, subject, tenant_of(subject.person), "revoke")
@@ -94,6 +99,24 @@ def define_label(ground: Ground, subject: Subject, label: NamedLabel, reason: Re
         sequence = journal.append(ground.catalog, connection, change, _record(ground, subject, reason))
         entry = catalog_labels.define(ground.catalog, connection, label.name, label.definition, sequence)
         ground.keys.ensure_label_key(entry)
+
+
+def began_with(ground: Ground, bundle: PolicyBundle) -> bool:
+    """Say whether every row and label of a bundle was put in when the store was made, and not one more.
+
+    The administrator's own two rows, which making a store adds, do not count.
+    """
+    first = [entry for entry in ground.moment().history if entry.why == MADE]
+    rows = {entry.change.row for entry in first if entry.change.row is not None}
+    labels = {
+        entry.change.label[0]: entry.change.label[1] for entry in first if entry.change.label is not None
+    }
+    given = {label.name: label.definition.to_mapping() for label in bundle.labels}
+    missing = set(bundle.rows) - rows
+    extra = {
+        row for row in rows - set(bundle.rows) if not (isinstance(row, Rule) and row.sub == first[0].who)
+    }
+    return not missing and not extra and labels == given
 
 
 def _change(ground: Ground, subject: Subject, row: Row, reason: Reasoned, *, add: bool) -> bool:

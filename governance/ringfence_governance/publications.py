@@ -49,7 +49,9 @@ def newest(connection: Connection) -> Publication:
     return Publication(int(row.sequence), versions)
 
 
-def publish(catalog: Catalog, connection: Connection, run_id: str, lease: int, versions: Versions) -> Publication:
+def publish(
+    catalog: Catalog, connection: Connection, run_id: str, lease: int, versions: Versions
+) -> Publication:
     """Make `versions` the newest publication, in the caller's transaction."""
     sequence, _ = catalog.next_entry(connection, "publication")
     text = json.dumps(dict(sorted(versions.items())))

@@ -155,7 +155,9 @@ def _recheck(ground: Ground, grant: Grant, found: Sequence[tuple[str, int]]) -> 
         if (
             entry is None
             or atom not in grant.atoms
-            or not authority.allowed(grant.snapshot, grant.subject, entry, grant.table, grant.action, grant.now)
+            or not authority.allowed(
+                grant.snapshot, grant.subject, entry, grant.table, grant.action, grant.now
+            )
         ):
             raise StoreCorrupt("a row about to leave was not allowed when asked again; no result leaves")
 

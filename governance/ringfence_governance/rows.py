@@ -170,7 +170,9 @@ def _content(
 ) -> list[dict[str, Any]]:
     _check(ground, grant)
     if grant.action != "read":
-        raise Refused(f"found a grant for {grant.action!r}; expected one to read; content opens only for reading")
+        raise Refused(
+            f"found a grant for {grant.action!r}; expected one to read; content opens only for reading"
+        )
     version = grant.publication.versions[table]
     rows: list[dict[str, Any]] = ground.tables.scan(table, version, grant.atoms, columns, ids=ids).to_pylist()
     return sorted(rows, key=lambda row: str(row["id"]))

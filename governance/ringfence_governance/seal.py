@@ -59,11 +59,15 @@ class Cipher:
             StoreCorrupt: Wrong key, wrong place, or changed bytes.
         """
         if len(sealed) < OVERHEAD_BYTES:
-            raise StoreCorrupt(f"found a sealed value of {len(sealed)} bytes; expected at least {OVERHEAD_BYTES}")
+            raise StoreCorrupt(
+                f"found a sealed value of {len(sealed)} bytes; expected at least {OVERHEAD_BYTES}"
+            )
         try:
             return self._aead.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
         except InvalidTag as error:
-            raise StoreCorrupt("a sealed value does not open under the key of its label and document") from error
+            raise StoreCorrupt(
+                "a sealed value does not open under the key of its label and document"
+            ) from error
 
     def seal_packed(self, plain: bytes, place: bytes) -> bytes:
         """Compress, then seal."""
@@ -110,4 +114,6 @@ def derive_from_all(keys: dict[str, bytes], context: bytes) -> bytes:
     if not keys:
         raise ValueError("found no key to derive from; expected at least one part")
     material = b"".join(place(name) + keys[name] for name in sorted(keys))
-    return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=_DOMAIN + context).derive(material)
+    return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=_DOMAIN + context).derive(
+        material
+    )

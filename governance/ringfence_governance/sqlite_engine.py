@@ -63,7 +63,9 @@ class Database:
         except OperationalError as error:
             reason = str(error.orig)
             if "locked" in reason:
-                raise StoreBusy("another process is writing the catalog; expected it to finish; try again") from None
+                raise StoreBusy(
+                    "another process is writing the catalog; expected it to finish; try again"
+                ) from None
             raise StoreError(f"the catalog cannot be written ({reason}); nothing was changed") from None
 
 

@@ -27,6 +27,7 @@ from .key_file import MasterKey
 from .key_store import KeyStore
 from .labels import NamedLabel
 from .lance_tables import LanceTables
+from .policy_changes import MADE
 from .policy_rows import PolicyRows, Row, Rule
 from .policy_text import PolicyBundle
 from .snapshot import Snapshot
@@ -84,7 +85,9 @@ def create(
         building.replace(path)
     except OSError as error:
         _undo(building, folder)
-        raise StoreError(f"store: cannot make {str(path)!r} ({error.strerror}); nothing was left behind") from None
+        raise StoreError(
+            f"store: cannot make {str(path)!r} ({error.strerror}); nothing was left behind"
+        ) from None
     except BaseException:
         _undo(building, folder)
         raise
@@ -133,7 +136,7 @@ def _build(
     record: dict[str, object] = {
         "who": admin,
         "asserted_by": Assertion.of_this_process().to_mapping(),
-        "why": "the store was made",
+        "why": MADE,
         "ticket": "",
     }
     versions = LanceTables(path / "lance").create()
@@ -194,7 +197,9 @@ def default_admin() -> str:
 
 def _refuse_occupied(path: Path) -> None:
     if is_store(path):
-        raise StoreError(f"store: {str(path)!r} is a store already; expected a new place", hint="open it instead")
+        raise StoreError(
+            f"store: {str(path)!r} is a store already; expected a new place", hint="open it instead"
+        )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreError(f"store: {str(path)!r} exists and is not empty; expected a new or empty folder")
 

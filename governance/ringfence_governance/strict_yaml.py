@@ -97,7 +97,7 @@ def parse(data: bytes, file: str, bytes_max: int) -> Node:
         root = yaml.compose(text, Loader=_PlainLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        found = error.problem or error.context or "malformed YAML"
+        found = ": ".join(filter(None, (error.context, error.problem))) or "malformed YAML"
         do = 'write "*" in quotes; anchors and aliases are not read' if "alias" in found else "mend the YAML"
         _refuse(file, mark.line + 1 if mark else 1, found, "plain YAML", do)
     except yaml.YAMLError as error:

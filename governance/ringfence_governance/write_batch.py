@@ -130,7 +130,9 @@ class WriteBatch:
             "chunks": TableChange(
                 deleted=tuple(sorted(chunk for document in gone for chunk in chunk_ids[document])),
                 atoms={
-                    chunk: atom for document, atom in self._relabelled.items() for chunk in chunk_ids[document]
+                    chunk: atom
+                    for document, atom in self._relabelled.items()
+                    for chunk in chunk_ids[document]
                 },
                 appended=self._table("chunks"),
             ),
@@ -159,7 +161,12 @@ class WriteBatch:
         return self._ground.keys.rewrap(held.document_id, old, entry)
 
     def _add_document(
-        self, draft: DocumentDraft, source: SourceIdentity, document_id: str, entry: LabelEntry, cipher: Cipher
+        self,
+        draft: DocumentDraft,
+        source: SourceIdentity,
+        document_id: str,
+        entry: LabelEntry,
+        cipher: Cipher,
     ) -> None:
         metadata = {
             "path": draft.path,
@@ -200,7 +207,12 @@ class WriteBatch:
                 "ordinal": ordinal,
                 "token_count": chunk.tokens,
                 "metadata": self._sealed(
-                    cipher, "chunks", document_id, chunk_id, "metadata", {"start": chunk.start, "end": chunk.end}
+                    cipher,
+                    "chunks",
+                    document_id,
+                    chunk_id,
+                    "metadata",
+                    {"start": chunk.start, "end": chunk.end},
                 ),
                 "text": cipher.seal_packed(
                     chunk.text.encode(), cell(store_id, "chunks", document_id, chunk_id, "text")
@@ -236,4 +248,3 @@ class WriteBatch:
 
 def _does_something(change: TableChange) -> bool:
     return bool(change.deleted or change.atoms or change.appended is not None)
-

@@ -1,0 +1,111 @@
+"""Governed retrieval and lineage, enforced down to the vectors.
+
+::
+
+    store = ringfence.open("./team", policy="examples/acme/policy")
+    store.ingest("./files", as_user="acme/user:ingester")
+    reader = store.as_user("acme/user:analyst")
+    hits = reader.search("what did we offer Meridian?", k=5)
+    reader.why(hits[0])
+
+Importing this loads neither LanceDB nor torch; what needs them does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ringfence_ingest.summary import Summary
+
+    from ringfence_governance.errors import (
+        AuditUnavailable,
+        InvalidInput,
+        InvalidLabel,
+        KeyUnavailable,
+        NotReadable,
+        PolicyRefused,
+        Refused,
+        RingfenceError,
+        StoreBusy,
+        StoreError,
+        WriteRefused,
+    )
+    from ringfence_governance.labels import Label
+    from ringfence_ingest.documents import Document
+    from ringfence_retrieval.results import Counts, DocumentList, DocumentText, Explanation, Hit, SearchResult
+
+    from .reader import Reader
+    from .store import Store, create, open  # noqa: A004
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ringfence_governance.errors": (
+        "AuditUnavailable",
+        "InvalidInput",
+        "InvalidLabel",
+        "KeyUnavailable",
+        "NotReadable",
+        "PolicyRefused",
+        "Refused",
+        "RingfenceError",
+        "StoreBusy",
+        "StoreError",
+        "WriteRefused",
+    ),
+    "ringfence_governance.labels": ("Label",),
+    "ringfence_ingest.documents": ("Document",),
+    "ringfence_ingest.summary": ("Summary",),
+    "ringfence_retrieval.results": (
+        "Counts",
+        "DocumentList",
+        "DocumentText",
+        "Explanation",
+        "Hit",
+        "SearchResult",
+    ),
+    "ringfence.reader": ("Reader",),
+    "ringfence.store": ("Store", "create", "open"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AuditUnavailable",
+    "Counts",
+    "Document",
+    "DocumentList",
+    "DocumentText",
+    "Explanation",
+    "Hit",
+    "InvalidInput",
+    "InvalidLabel",
+    "KeyUnavailable",
+    "Label",
+    "NotReadable",
+    "PolicyRefused",
+    "Reader",
+    "Refused",
+    "RingfenceError",
+    "SearchResult",
+    "Store",
+    "StoreBusy",
+    "StoreError",
+    "Summary",
+    "WriteRefused",
+    "__version__",
+    "create",
+    "open",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'ringfence' has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,54 @@
+"""The command line: every command of `ringfence`, and how it is called.
+
+Promise: `ringfence --help` loads no engine and no model; what a command needs
+is imported when it runs. docs/cli.md describes each command and option.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from . import changing, explaining, ingesting, policies, reading, stores
+from .entry import PROGRAM, ReportingGroup
+
+__all__ = ["app", "main"]
+
+_EPILOG = "Exit codes: 0 done, 1 refused or nothing found, 2 misuse. Every command is described in docs/cli.md."
+
+app = typer.Typer(
+    name=PROGRAM,
+    cls=ReportingGroup,
+    help="Governed retrieval: every reader gets only what the policy grants, enforced down to the vectors.",
+    epilog=_EPILOG,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+member = typer.Typer(help="Put principals into groups and roles, and take them out.")
+policy = typer.Typer(help="Check a policy's files; show a store's policy.")
+
+app.command("init")(stores.init)
+app.command("ingest")(ingesting.ingest)
+app.command("search")(reading.search)
+app.command("list")(reading.list_documents)
+app.command("why")(explaining.why)
+app.command("who")(explaining.who)
+app.command("grant")(changing.grant)
+app.command("revoke")(changing.revoke)
+app.add_typer(member, name="member")
+member.command("add")(changing.add_member)
+member.command("remove")(changing.remove_member)
+app.add_typer(policy, name="policy")
+policy.command("lint")(policies.lint)
+policy.command("show")(policies.show)
+app.command("log")(explaining.log)
+app.command("status")(stores.status)
+
+
+def main() -> None:
+    """Run the command line with this process's arguments, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name the locale cannot write is shown escaped; it never stops an answer halfway.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    typer.main.get_command(app).main(prog_name=PROGRAM)

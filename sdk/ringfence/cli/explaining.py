@@ -1,0 +1,103 @@
+"""Commands that explain: why a subject may read something, who may, and what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from .answers import finish, lines, table
+from .options import AsJson, AsSubject, ObjectId, Purpose, StorePath, Via
+from .stores import opened
+
+ARROW = " → "
+
+
+def why(
+    store: StorePath,
+    object_id: ObjectId,
+    subject: AsSubject = None,
+    auditor: Annotated[
+        str | None,
+        typer.Option("--by", metavar="AUDITOR", help="An auditor who asks about SUBJECT and is told everything."),
+    ] = None,
+    purpose: Purpose = "",
+    via: Via = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a document or passage may be read: the decision, its rules, the way to each."""
+    with opened(store) as open_store:
+        if auditor is None:
+            explained = open_store.as_user(subject, via=via or (), purpose=purpose).why(object_id)
+        else:
+            asked = open_store.as_user(subject, via=via or (), purpose=purpose).subject
+            explained = open_store.as_user(auditor).why_for(asked.person, object_id)
+    facts = explained.to_mapping()
+    finish(facts, lines(*_explanation(facts)), as_json=as_json)
+
+
+def who(
+    store: StorePath, object_id: ObjectId, subject: AsSubject = None, as_json: AsJson = False
+) -> None:
+    """Say, to an auditor, who may read a document or passage now."""
+    with opened(store) as open_store:
+        facts = open_store.as_user(subject).who(object_id).to_mapping()
+    finish(facts, lines(*facts["readers"]), as_json=as_json, found=bool(facts["readers"]))
+
+
+def log(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) -> None:
+    """Show, to an auditor, what was read, refused and changed."""
+    with opened(store) as open_store:
+        records = list(open_store.as_user(subject).log())
+
+    def show(out: Console) -> None:
+        rows = [
+            (
+                record["at"],
+                record["verb"],
+                record["outcome"],
+                ARROW.join([record["subject"] or "(another tenant)", *record["via"]]),
+                len(record["rows"]),
+                record["rows_hidden"],
+            )
+            for record in records
+        ]
+        out.print(table(["at", "verb", "outcome", "subject", "rows", "rows hidden"], rows))
+
+    finish({"records": records, "count": len(records)}, show, as_json=as_json, found=bool(records))
+
+
+def _explanation(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{facts['decision']}: {facts['subject']} reads {facts['object']} of document {facts['document']}"
+    if facts["label"] is not None:
+        yield f"label {facts['label']}"
+    for definition in facts.get("label_definition", ()):
+        yield "  " + ", ".join(f"{name} {_plain(value)}" for name, value in definition.items())
+    for rule in facts.get("rules", ()):
+        yield from _rule(rule["rule"], rule["path"], rule["relation"])
+    for verdict in facts.get("verdicts", ()):
+        carried = ", carrying the request" if verdict["carried"] else ""
+        yield f"{verdict['actor']}{carried}: {verdict['reason']} on {verdict['label']}"
+        for rule in verdict["rules"]:
+            yield from _rule(rule["rule"], rule["membership"], rule["relation"])
+            yield from _granted(rule)
+
+
+def _rule(rule: str, path: list[str], relation: list[str]) -> Iterator[str]:
+    yield f"  rule      {rule}"
+    yield f"    names   {ARROW.join(path)}"
+    if relation:
+        yield f"    label   {ARROW.join(relation)}"
+
+
+def _granted(rule: Mapping[str, Any]) -> Iterator[str]:
+    for granted in [rule["granted"], *rule["membership_granted"]]:
+        if granted is not None:
+            ticket = f", ticket {granted['ticket']}" if granted["ticket"] else ""
+            yield f"    granted {granted['at']} by {granted['who']}: {granted['why']}{ticket}"
+
+
+def _plain(value: object) -> str:
+    return ("|".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

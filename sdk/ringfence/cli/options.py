@@ -1,0 +1,39 @@
+"""The arguments and options that several commands share, each described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
+ObjectId = Annotated[str, typer.Argument(metavar="OBJECT", help="Id of a document or passage.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+AsSubject = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="SUBJECT",
+        help="Who asks, such as acme/user:dora. Without it: you, as local/user:NAME.",
+    ),
+]
+Via = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--via",
+        metavar="AGENT",
+        help="An agent or service that carries the request, nearest to the person first; repeatable.",
+    ),
+]
+Purpose = Annotated[str, typer.Option("--purpose", metavar="WORD", help="What it is asked for.")]
+Embedder = Annotated[
+    str | None,
+    typer.Option(
+        "--embedder",
+        metavar="NAME",
+        help="minilm, hash, or the folder of a SentenceTransformer. Without it: the store's own, or minilm.",
+    ),
+]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why it is changed; kept with the change.")]
+Ticket = Annotated[str, typer.Option("--ticket", metavar="TEXT", help="Where it was asked for.")]

@@ -1,0 +1,83 @@
+"""Commands that read: search, and list what may be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from .answers import finish, lines, table
+from .options import AsJson, AsSubject, Embedder, Purpose, StorePath, Via
+from .printable import one_line
+from .stores import opened
+
+if TYPE_CHECKING:
+    from ringfence_retrieval.results import Hit, SearchResult
+
+TEXT_SHOWN = 400
+"""Characters of a passage that are shown to people; JSON has all of it."""
+
+
+def search(
+    store: StorePath,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="A question or some words.")],
+    subject: AsSubject = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", help="How many passages at most, 1 to 1000.")] = 10,
+    mode: Annotated[
+        Literal["hybrid", "vector", "text"],
+        typer.Option("--mode", help="By meaning (vector), by words (text), or both."),
+    ] = "hybrid",
+    purpose: Purpose = "",
+    via: Via = None,
+    embedder: Embedder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the readable passages that answer a question, best first."""
+    with opened(store, embedder) as open_store:
+        reader = open_store.as_user(subject, via=via or (), purpose=purpose)
+        result = reader.search(query, k=k, mode=mode)
+    finish(result.to_mapping(), lambda out: _show(result, out), as_json=as_json, found=bool(result.hits))
+
+
+def list_documents(
+    store: StorePath,
+    subject: AsSubject = None,
+    purpose: Purpose = "",
+    via: Via = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the documents that may be read."""
+    with opened(store) as open_store:
+        found = open_store.as_user(subject, via=via or (), purpose=purpose).list()
+
+    def show(out: Console) -> None:
+        if len(found):
+            rows = [(each.id, each.path, each.title, each.size, each.modified, each.label) for each in found]
+            out.print(table(["id", "path", "title", "bytes", "modified", "label"], rows))
+        lines(f"{len(found)} readable documents, as of {found.as_of}")(out)
+
+    finish(found.to_mapping(), show, as_json=as_json, found=bool(len(found)))
+
+
+def _show(result: SearchResult, out: Console) -> None:
+    for hit in result.hits:
+        lines(_heading(hit), f"   {one_line(hit.text, TEXT_SHOWN)}", _origin(hit), "")(out)
+    completeness = "all of them looked at" if result.complete else "not all of them looked at"
+    lines(
+        f"{len(result.hits)} hits in {result.readable} readable passages, {completeness}, as of {result.as_of}"
+    )(out)
+
+
+def _heading(hit: Hit) -> Text:
+    title = f"  {one_line(hit.source.title)}" if hit.source.title else ""
+    return Text.assemble(
+        f"{hit.rank:>2} ", (one_line(hit.source.path), "bold"), title, (f"  {hit.score:.4f}", "dim")
+    )
+
+
+def _origin(hit: Hit) -> Text:
+    label = f", label {hit.label}" if hit.label else ""
+    span = f"characters {hit.source.start} to {hit.source.end}"
+    return Text(one_line(f"passage {hit.id} of document {hit.document}, {span}{label}"), style="dim").copy()

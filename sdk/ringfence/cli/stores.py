@@ -1,0 +1,82 @@
+"""Commands about a store as a whole: make one, say how it is; and open one for the other commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .answers import finish, lines, table
+from .options import AsJson, AsSubject, StorePath
+
+if TYPE_CHECKING:
+    from ringfence.store import Store
+
+
+def opened(path: Path, embedder: str | None = None) -> Store:
+    """Open a store that is there; unlike the SDK's `open`, never make one.
+
+    Raises:
+        InvalidInput: There is no store.
+        StoreError: It cannot be opened.
+        KeyUnavailable: Its key cannot be used.
+    """
+    import ringfence
+    from ringfence_governance.store_files import is_store
+
+    if not is_store(path):
+        raise ringfence.InvalidInput(
+            f"store: found none at {str(path)!r}; expected a folder made by 'ringfence init'",
+            hint="check the path, or make a store there with 'ringfence init'",
+        )
+    return ringfence.open(path, embedder=embedder)
+
+
+def init(
+    store: StorePath,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="DIR", help="Folder with policy.csv and, if wanted, labels.yaml."),
+    ] = None,
+    admin: Annotated[
+        str | None,
+        typer.Option(
+            "--admin",
+            metavar="SUBJECT",
+            help="Who may ingest and administer. Without it: you, as local/user:NAME.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new store and its key file."""
+    import ringfence
+    from ringfence_governance.store_files import default_admin
+
+    chosen = default_admin() if admin is None else admin
+    with ringfence.create(store, policy, admin=chosen) as made:
+        facts = {
+            "store": str(store.absolute()),
+            "key_file": str(made.key_path),
+            "admin": chosen,
+            "policy": None if policy is None else str(policy.absolute()),
+        }
+    show = lines(
+        f"store     {facts['store']}",
+        f"key file  {facts['key_file']}",
+        f"admin     {chosen}",
+        f"policy    {facts['policy'] or 'the shipped default: owners and readers read'}",
+        "Keep a copy of the key file's folder, away from copies of the store: without it nothing opens.",
+    )
+    finish(facts, show, as_json=as_json)
+
+
+def status(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) -> None:
+    """Say how a store is; numbers only to who may audit or administer it."""
+    with opened(store) as open_store:
+        facts = open_store.as_user(subject).status()
+    flat: list[tuple[str, object]] = []
+    for name, value in facts.items():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        flat += [(f"{name} {key}".strip(), item) for key, item in inner]
+    finish(facts, lambda out: out.print(table(["", ""], flat)), as_json=as_json)

@@ -1,0 +1,237 @@
+"""What one subject may do in a store: ask, explain, audit, administer.
+
+Promise: every answer is for this subject alone; what he may not do says
+nothing of what exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ringfence_governance.door import Door
+from ringfence_governance.errors import InvalidInput
+from ringfence_governance.identifiers import TIME_MAX, TIME_MIN, tenant_of
+from ringfence_governance.labels import Label, NamedLabel
+from ringfence_governance.policy_changes import Reasoned
+from ringfence_governance.policy_rows import Link, Rule
+from ringfence_governance.subjects import Subject
+from ringfence_retrieval import listing
+from ringfence_retrieval.results import (
+    Counts,
+    Document,
+    DocumentList,
+    DocumentText,
+    Explanation,
+    Hit,
+    SearchResult,
+)
+from ringfence_retrieval.search import Mode, Question, search
+
+from .boundary import public
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+OBJECT_ID_CHARACTERS_MAX = 64
+
+
+class Reader:
+    """One subject in one store. Made by :meth:`Store.as_user`.
+
+    Private names (`_Reader__*`) are not part of the interface; docs/threat-model.md says what they hold.
+    """
+
+    __slots__ = ("__door", "__embed", "__subject", "__weakref__")
+
+    def __init__(self, door: Door, subject: Subject, embed: Callable[[str], npt.NDArray[np.float32]]) -> None:
+        self.__door = door
+        self.__subject = subject
+        self.__embed = embed
+
+    def __repr__(self) -> str:
+        via = f", via={list(self.__subject.via)}" if self.__subject.via else ""
+        purpose = f", purpose={self.__subject.purpose!r}" if self.__subject.purpose else ""
+        return f"Reader({self.__subject.person!r}{via}{purpose})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a reader cannot be pickled; open the store again where it is needed")
+
+    @property
+    def subject(self) -> Subject:
+        """Who asks."""
+        return self.__subject
+
+    @public
+    def search(
+        self, query: str, k: int = 10, mode: Mode = "hybrid", language: str = "english"
+    ) -> SearchResult:
+        """Return the best readable passages for a question.
+
+        Args:
+            query: A question or some words; not blank.
+            k: How many at most, 1 to 1000.
+            mode: `vector` by meaning, `text` by words, `hybrid` both.
+            language: Whose word stems are used.
+
+        Raises:
+            InvalidInput: One of them is not as said.
+        """
+        return search(self.__door, self.__subject, Question(query, k, mode, language), self.__embed)
+
+    @public
+    def list(self) -> DocumentList:
+        """Return all readable documents."""
+        return listing.documents(self.__door, self.__subject)
+
+    @public
+    def count(self) -> Counts:
+        """Return how many documents and passages are readable."""
+        return listing.counts(self.__door, self.__subject)
+
+    @public
+    def text(self, document: str | Hit | Document) -> DocumentText:
+        """Return the whole text of a readable document.
+
+        Raises:
+            NotReadable: Unknown or unreadable: one answer.
+        """
+        return listing.text(self.__door, self.__subject, _document_id(document))
+
+    @public
+    def why(self, found: str | Hit | Document) -> Explanation:
+        """Say why this subject may read a document or passage: his own rules, his own path.
+
+        Raises:
+            NotReadable: Unknown or unreadable: one answer.
+        """
+        return Explanation(self.__door.why(self.__subject, _object_id(found)))
+
+    @public
+    def why_for(self, principal: str, found: str | Hit | Document) -> Explanation:
+        """Say, to an auditor, why another subject may or may not read it: all rules, who granted each.
+
+        Raises:
+            NotReadable: Unknown, or under a label this subject may not audit.
+        """
+        return Explanation(self.__door.why_for(self.__subject, Subject(principal), _object_id(found)))
+
+    @public
+    def who(self, found: str | Hit | Document) -> Explanation:
+        """Say, to an auditor, who may read a document or passage now.
+
+        Raises:
+            NotReadable: Unknown, or under a label this subject may not audit.
+        """
+        return Explanation(self.__door.who(self.__subject, _object_id(found)))
+
+    @public
+    def log(self) -> Iterable[dict[str, Any]]:
+        """Return, to an auditor, what was read and changed.
+
+        Raises:
+            Refused: This subject may audit nothing here.
+        """
+        return self.__door.log(self.__subject)
+
+    @public
+    def status(self) -> dict[str, Any]:
+        """Return version, mode and health; numbers to who may audit or administer."""
+        return self.__door.status(self.__subject)
+
+    @public
+    def policy(self) -> Iterable[dict[str, Any]]:
+        """Return, to an administrator, the rows of his tenant's policy.
+
+        Raises:
+            Refused: This subject may not administer.
+        """
+        return self.__door.policy_rows(self.__subject)
+
+    @public
+    def grant(
+        self,
+        subject: str,
+        action: str,
+        object_id: str,
+        *,
+        why: str,
+        ticket: str = "",
+        valid_from: str | None = None,
+        valid_until: str | None = None,
+        purpose: str | None = None,
+    ) -> bool:
+        """Grant an action on a label, a set, all labels (`*`) or `tenant/policy`. False: it stands already.
+
+        Args:
+            valid_from: UTC, `YYYY-MM-DDTHH:MM:SSZ`, inclusive.
+            valid_until: UTC, exclusive.
+
+        Raises:
+            Refused: This subject may not administer.
+            PolicyRefused: The row is malformed or names what does not exist.
+        """
+        row = Rule(
+            sub=subject,
+            dom=tenant_of(self.__subject.person),
+            obj=object_id,
+            act=action,
+            rel="any",
+            purpose=purpose or "*",
+            nbf=valid_from or TIME_MIN,
+            exp=valid_until or TIME_MAX,
+            eft="allow",
+        )
+        return self.__door.add_row(self.__subject, row, Reasoned(why, ticket))
+
+    @public
+    def revoke(self, subject: str, action: str, object_id: str, *, why: str, ticket: str = "") -> int:
+        """Take back every grant of an action on an object, whatever its times; return how many stood.
+
+        Raises:
+            Refused: This subject may not administer.
+        """
+        reason = Reasoned(why, ticket)
+        rows = self.__door.matching_rows(self.__subject, subject, action, object_id)
+        return sum(self.__door.remove_row(self.__subject, row, reason) for row in rows)
+
+    @public
+    def add_member(self, member: str, group: str, *, why: str, ticket: str = "") -> bool:
+        """Put a principal into a group or role. False: it is in it already.
+
+        Raises:
+            Refused: This subject may not administer.
+            PolicyRefused: A name is malformed, or the link would make a cycle.
+        """
+        return self.__door.add_row(self.__subject, Link("g", member, group), Reasoned(why, ticket))
+
+    @public
+    def remove_member(self, member: str, group: str, *, why: str, ticket: str = "") -> bool:
+        """Take a principal out of a group or role. False: it is not in it.
+
+        Raises:
+            Refused: This subject may not administer.
+        """
+        return self.__door.remove_row(self.__subject, Link("g", member, group), Reasoned(why, ticket))
+
+    @public
+    def define_label(self, name: str, label: Label, *, why: str, ticket: str = "") -> None:
+        """Define a named label, `tenant/label:name`.
+
+        Raises:
+            Refused: This subject may not administer.
+            InvalidInput: The name is malformed or taken.
+        """
+        self.__door.define_label(self.__subject, NamedLabel(name, label), Reasoned(why, ticket))
+
+
+def _object_id(found: str | Hit | Document) -> str:
+    text = found if isinstance(found, str) else found.id
+    if not isinstance(text, str) or len(text) > OBJECT_ID_CHARACTERS_MAX:
+        raise InvalidInput("object: expected the id of a document or passage, a hit or a document")
+    return text
+
+
+def _document_id(found: str | Hit | Document) -> str:
+    return found.document if isinstance(found, Hit) else _object_id(found)

@@ -1,0 +1,213 @@
+"""Open a store, ingest into it, and ask it as somebody.
+
+Promise: a store handed to an application holds no raw table, key, version or
+path an application could read by; every question goes through a subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ringfence_ingest.pipeline import Settings, ingest
+from ringfence_ingest.progress import Progress
+from ringfence_ingest.sources import open_source
+from ringfence_ingest.summary import Summary
+
+from ringfence_governance.door import Door
+from ringfence_governance.drafts import LabelChoice
+from ringfence_governance.errors import InvalidInput
+from ringfence_governance.policy_text import load_directory, shipped_default
+from ringfence_governance.store_files import default_admin, is_store
+from ringfence_governance.subjects import Subject, local_user
+from ringfence_ingest.documents import Document, Source
+from ringfence_ingest.embedders import DEFAULT_EMBEDDER, Embedder, open_embedder, open_embedder_of
+
+from .boundary import public
+from .reader import Reader
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+SourceLike = str | Path | Source | Iterable[Document]
+
+
+class Store:
+    """An open store. Made by :func:`open` or :func:`create`.
+
+    Private names (`_Store__*`) are not part of the interface; docs/threat-model.md says what they hold.
+    """
+
+    __slots__ = ("__door", "__embedder", "__path", "__weakref__", "key_path")
+
+    def __init__(
+        self, door: Door, path: Path, embedder: str | Embedder | None, key_path: Path | None
+    ) -> None:
+        self.__door = door
+        self.__path = path
+        self.__embedder = embedder
+        self.key_path = key_path
+        """Where the master key was written, if this call made the store; else None."""
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.__path)!r})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a store cannot be pickled; open it again where it is needed")
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @public
+    def close(self) -> None:
+        """Close the store; what was read stays valid."""
+        self.__door.close()
+
+    @public
+    def as_user(self, principal: str | None = None, *, via: Sequence[str] = (), purpose: str = "") -> Reader:
+        """Return what one subject may do here.
+
+        Args:
+            principal: `tenant/user:name`; None for the operating-system user, `local/user:NAME`.
+            via: Agents that carry the request, nearest to the person first; each can only take away.
+            purpose: One word.
+
+        Raises:
+            InvalidInput: A name is not canonical. An unknown name is no error: it may do nothing.
+        """
+        subject = Subject(local_user() if principal is None else principal, tuple(via), purpose)
+        return Reader(self.__door, subject, self.__embed)
+
+    @public
+    def ingest(
+        self,
+        source: SourceLike,
+        *more: SourceLike,
+        as_user: str | None = None,
+        label: LabelChoice | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        trust_other: bool = False,
+        remove_vanished: bool = False,
+        encoding: str | None = None,
+        bytes_max: int | None = None,
+        dry_run: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Summary:
+        """Read sources, and write what they hold: labelled, sealed, with lineage.
+
+        Args:
+            source: A folder, file, mbox, maildir, URL, or documents from Python.
+            as_user: Who ingests; None for the operating-system user.
+            label: For every document; None asks `.ringfence.yaml`, then the source's own permissions.
+            include: Globs of paths to take; empty takes all.
+            exclude: Globs of paths to leave.
+            trust_other: Let the `other` bits of file modes make readers.
+            remove_vanished: Remove documents whose files are gone.
+            encoding: Of text files that are not UTF-8.
+            bytes_max: Largest file taken.
+            dry_run: Judge everything, write nothing.
+            on_progress: Called with counts as they change.
+
+        Returns:
+            What was done; a file that failed is in it with its reason and does not stop the run.
+
+        Raises:
+            InvalidInput: A source cannot be opened, or a label is malformed.
+            StoreBusy: Another ingest is running.
+        """
+        subject = Subject(local_user() if as_user is None else as_user)
+        sources = [open_source(each, include=include, exclude=exclude) for each in (source, *more)]
+        limits = {} if bytes_max is None else {"bytes_max": bytes_max}
+        settings = Settings(
+            label=label,
+            trust_other=trust_other,
+            remove_vanished=remove_vanished,
+            encoding=encoding,
+            dry_run=dry_run,
+            **limits,
+        )
+        return ingest(
+            self.__door,
+            subject,
+            sources,
+            embedder=self.__opened(),
+            settings=settings,
+            on_progress=on_progress,
+        )
+
+    def __embed(self, text: str) -> npt.NDArray[np.float32]:
+        return self.__opened().embed([text])[0]
+
+    def __opened(self) -> Embedder:
+        if self.__embedder is None:
+            known = self.__door.vector_model()
+            self.__embedder = open_embedder_of(known) if known is not None else DEFAULT_EMBEDDER
+        if isinstance(self.__embedder, str):
+            self.__embedder = open_embedder(self.__embedder)
+        return self.__embedder
+
+
+@public
+def create(
+    path: str | Path,
+    policy: str | Path | None = None,
+    *,
+    admin: str | None = None,
+    embedder: str | Embedder | None = None,
+) -> Store:
+    """Make a new store and open it; `store.key_path` says where its master key is.
+
+    Args:
+        path: A new or empty folder.
+        policy: A folder with `policy.csv` and, if it likes, `labels.yaml`; None for the default policy.
+        admin: Who may ingest and administer in his tenant; None for the operating-system user.
+        embedder: `minilm` (default), `hash`, the path of a SentenceTransformer, or an embedder.
+
+    Raises:
+        StoreError: Something is there already.
+        PolicyRefused: The policy does not load; every finding is listed.
+        KeyUnavailable: The key cannot be written, or would lie inside the store.
+    """
+    bundle = shipped_default() if policy is None else load_directory(Path(policy))
+    door, key_path = Door.create(Path(path), bundle, admin if admin is not None else default_admin())
+    return Store(door, Path(path), embedder, key_path)
+
+
+@public
+def open(  # noqa: A001
+    path: str | Path,
+    policy: str | Path | None = None,
+    *,
+    admin: str | None = None,
+    embedder: str | Embedder | None = None,
+) -> Store:
+    """Open a store; make it if there is none.
+
+    Args:
+        path: The store's folder.
+        policy: Read when the store is made. A store that stands has its own policy, changed by journaled
+            rows alone, so a folder given for it must hold nothing the store did not begin with.
+        admin: As in :func:`create`.
+        embedder: As in :func:`create`; None takes the model the store's vectors were made with.
+
+    Raises:
+        InvalidInput: `policy` differs from the policy the store was made with.
+        StoreError: As in :func:`create`; or the store is of another version.
+        KeyUnavailable: Its key is missing or may not be used.
+    """
+    if not is_store(Path(path)):
+        return create(path, policy, admin=admin, embedder=embedder)
+    door = Door.open(Path(path))
+    if policy is not None and not door.began_with(load_directory(Path(policy))):
+        door.close()
+        raise InvalidInput(
+            f"policy: {str(policy)!r} is not the one the store was made with; expected none, or that one; "
+            "a standing store's policy changes by grant, revoke and member"
+        )
+    return Store(door, Path(path), embedder, None)
