@@ -17,12 +17,13 @@ PLACE = HERE.parent / ".demo"
 os.environ["RINGFENCE_HOME"] = str(PLACE / "keys")
 
 import lancedb  # noqa: E402
-import ringfence  # noqa: E402
 from rich.columns import Columns  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.panel import Panel  # noqa: E402
 from rich.table import Table  # noqa: E402
 from rich.text import Text  # noqa: E402
+
+import ringfence  # noqa: E402
 
 QUESTION = "What did we offer Meridian?"
 ASKERS = ("acme/user:analyst", "acme/user:mia", "acme/user:sam")
@@ -39,7 +40,9 @@ def main() -> int:
     started = time.monotonic()
     heading("A store, its policy, and two firms' files")
     store = ringfence.create(PLACE / "team", policy=HERE / "acme" / "policy", embedder=EMBEDDER)
-    console.print(f"store {relative(PLACE / 'team')}, master key {relative(store.key_path)} (outside the store)")
+    console.print(
+        f"store {relative(PLACE / 'team')}, master key {relative(store.key_path)} (outside the store)"
+    )
     ingest(store)
     before = ask_as_three(store)
     best = before["acme/user:analyst"][0]

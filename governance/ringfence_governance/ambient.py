@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class Ambient:
     """
 
     clock: Callable[[], datetime] = wall_clock
-    randomness: Randomness = SystemRandomness()
+    randomness: Randomness = field(default_factory=SystemRandomness)
 
     def now(self) -> str:
         """Return the time as fixed-width text, UTC, to the second."""

@@ -15,9 +15,10 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from . import catalog_schema as schema
+from . import durable_files
 from .audit_record import AuditRecord, chained
 from .catalog import Catalog
-from .errors import AuditUnavailable
+from .errors import AuditUnavailable, StoreError
 
 GENESIS = "0" * 64
 
@@ -61,25 +62,29 @@ class AuditLog:
         with self._lock:
             try:
                 self._append(record)
-            except OSError as error:
-                self._descriptor = None
+            except (OSError, StoreError) as error:
+                self._close()
+                reason = error.strerror if isinstance(error, OSError) else str(error)
                 raise AuditUnavailable(
-                    f"the audit log cannot be written ({error.strerror}); no result leaves without its record",
+                    f"the audit log cannot be written ({reason}); no result leaves without its record",
                     hint="make room on the store's disk, or mend its permissions",
                 ) from None
 
     def close(self) -> None:
         """Close the segment."""
         with self._lock:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
+            self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def _append(self, record: AuditRecord) -> None:
+        descriptor = self._descriptor
         # A child after fork must not go on in its parent's segment.
-        if self._descriptor is None or self._process != os.getpid():
-            self._open_segment()
-        assert self._descriptor is not None
+        if descriptor is None or self._process != os.getpid():
+            descriptor = self._open_segment()
         fields = {
             **record.to_mapping(),
             "store": self._catalog.store_id,
@@ -88,12 +93,12 @@ class AuditLog:
             "at": self._catalog.ambient.now_precise(),
         }
         line, digest = chained(fields, self._previous)
-        _write_whole(self._descriptor, line)
-        os.fdatasync(self._descriptor)
+        _write_whole(descriptor, line)
+        os.fdatasync(descriptor)
         self._number += 1
         self._previous = digest
 
-    def _open_segment(self) -> None:
+    def _open_segment(self) -> int:
         segment = self._catalog.ambient.randomness.draw(16, "id:segment", str(os.getpid())).hex()
         path = self._folder / f"{segment}.jsonl"
         while path.exists():
@@ -108,9 +113,11 @@ class AuditLog:
                     process=os.getpid(),
                 )
             )
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        _sync_folder(self._folder)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._descriptor = descriptor
+        durable_files.sync(self._folder)
         self._segment, self._process, self._number, self._previous = segment, os.getpid(), 0, GENESIS
+        return descriptor
 
 
 def _write_whole(descriptor: int, line: bytes) -> None:
@@ -123,11 +130,3 @@ def _write_whole(descriptor: int, line: bytes) -> None:
         # Half a record is no record: take it back, so that the segment stays readable.
         os.ftruncate(descriptor, start)
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,6 +20,8 @@ from .seal import Cipher, digest, place
 from .sqlite_engine import Database
 
 FILE_NAME = "catalog.db"
+NEW_LABEL = "label"
+"""Kind of the entry that interns a label; every other kind may change an answer."""
 
 
 class Catalog:
@@ -44,7 +46,7 @@ class Catalog:
     def create(cls, path: Path, store_id: str, keys: KeyStore, ambient: Ambient) -> Catalog:
         """Make an empty catalog."""
         catalog = cls(path, store_id, keys, ambient)
-        schema.metadata.create_all(catalog._database.engine)
+        catalog._database.create(schema.metadata)
         with catalog.write() as connection:
             connection.execute(insert(schema.meta).values(name="schema", value=str(schema.SCHEMA_VERSION)))
         return catalog
@@ -82,6 +84,17 @@ class Catalog:
     def sequence(self, connection: Connection) -> int:
         """Return the newest number; 0 in an empty catalog."""
         return int(connection.execute(select(func.max(schema.entries.c.sequence))).scalar() or 0)
+
+    def changed_since(self, connection: Connection, sequence: int) -> bool:
+        """Say whether an answer read at `sequence` could be another now.
+
+        A label that is new since then stands in no row that was read, so it
+        changes none; else a busy ingest of many labels would let nobody read.
+        """
+        newer = select(schema.entries.c.sequence).where(
+            schema.entries.c.sequence > sequence, schema.entries.c.kind != NEW_LABEL
+        )
+        return connection.execute(newer.limit(1)).scalar() is not None
 
     def now(self, connection: Connection) -> str:
         """Return the later of the wall clock and the newest entry's time, as fixed-width text, UTC."""

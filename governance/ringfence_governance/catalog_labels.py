@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, select
 
 from . import catalog_schema as schema
 from . import identifiers
-from .catalog import Catalog
+from .catalog import NEW_LABEL, Catalog
 from .errors import InvalidLabel, StoreCorrupt
 from .labels import Label, LabelEntry, LabelTable
 
@@ -25,21 +25,27 @@ def version(connection: Connection) -> int:
     return int(connection.execute(select(func.max(schema.label_versions.c.sequence))).scalar() or 0)
 
 
-def load(catalog: Catalog, connection: Connection) -> LabelTable:
-    """Return all labels as they stand now."""
+def load(catalog: Catalog, connection: Connection, kept: LabelTable | None = None) -> LabelTable:
+    """Return all labels as they stand now.
+
+    Args:
+        kept: The table as it stood before; only what changed since is opened.
+    """
+    versions = schema.label_versions
     newest = (
-        select(schema.label_versions.c.atom, func.max(schema.label_versions.c.sequence).label("sequence"))
-        .group_by(schema.label_versions.c.atom)
+        select(versions.c.atom, func.max(versions.c.sequence).label("sequence"))
+        .where(versions.c.sequence > (kept.version if kept is not None else 0))
+        .group_by(versions.c.atom)
         .subquery()
     )
-    versions = schema.label_versions
     rows = connection.execute(
         select(*schema.labels.c, versions.c.sequence.label("since"), versions.c.definition)
         .join(newest, newest.c.atom == schema.labels.c.atom)
         .join(versions, and_(versions.c.atom == newest.c.atom, versions.c.sequence == newest.c.sequence))
     ).all()
-    entries = [_entry(catalog, row) for row in rows]
-    return LabelTable(version(connection), {entry.atom: entry for entry in entries})
+    entries = dict(kept.entries) if kept is not None else {}
+    entries |= {row.atom: _entry(catalog, row) for row in rows}
+    return LabelTable(version(connection), entries)
 
 
 def intern_value(catalog: Catalog, label: Label) -> LabelEntry:
@@ -85,7 +91,7 @@ def _intern(catalog: Catalog, lookup: str, label_id: str, definition: dict[str, 
             )
         ).one_or_none()
         if known is None:
-            sequence, _ = catalog.next_entry(connection, "label")
+            sequence, _ = catalog.next_entry(connection, NEW_LABEL)
             atom = _insert(catalog, connection, lookup, label_id, sequence)
             _insert_version(catalog, connection, atom, sequence, definition)
         else:
@@ -112,7 +118,7 @@ def _insert_version(
     connection.execute(insert(schema.label_versions).values(atom=atom, sequence=sequence, definition=sealed))
 
 
-def _entry(catalog: Catalog, row: Row[Any]) -> LabelEntry:
+def _entry(catalog: Catalog, row: Row[*tuple[Any, ...]]) -> LabelEntry:
     label_id = catalog.open(row.sealed_id, "label id", row.value_digest).decode()
     definition = json.loads(catalog.open(row.definition, "label", row.atom, row.since))
     return _from_definition(row.atom, label_id, definition)

@@ -12,7 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from . import audit_reading, rows
+from . import audit_reading, authority, rows
 from .errors import NotReadable, Refused
 from .ground import Ground
 from .labels import LabelEntry
@@ -51,6 +51,14 @@ class Floors:
         if self._by_bytes is None:
             self._by_bytes = self._load()
         return [entry for document, entry in self._by_bytes.get(sha256, []) if document != except_document]
+
+    def note(self, sha256: str, document_id: str, entry: LabelEntry) -> None:
+        """Count what this run writes among what the ingester may read, if he may."""
+        moment = self._ground.moment()
+        if self._by_bytes is not None and authority.allowed(
+            moment.snapshot, self._subject, entry, moment.table, "read", moment.now
+        ):
+            self._by_bytes[sha256].append((document_id, entry))
 
     def _load(self) -> dict[str, list[tuple[str, LabelEntry]]]:
         grant = self._ground.grant(self._subject, "read")

@@ -66,6 +66,10 @@ class Issued:
         self._known.add(grant)
         return grant
 
+    def withdraw(self, grant: Grant) -> None:
+        """Forget a grant: whoever still holds it reads nothing more with it."""
+        self._known.discard(grant)
+
     def check(self, grant: Grant, now: str) -> None:
         """Hold a grant to this store and to its time.
 

@@ -114,10 +114,12 @@ class Ground:
             publication=publications.newest(connection),
         )
 
-    def sequence(self) -> int:
-        """Return the catalog's newest number."""
+    def moved(self, grant: Grant) -> bool:
+        """Say whether policy, labels' meanings or rows changed since a grant was made, or its time is over."""
         with self.catalog.read() as connection:
-            return self.catalog.sequence(connection)
+            return self.catalog.changed_since(connection, grant.sequence) or (
+                self.catalog.now(connection) >= grant.expires_at
+            )
 
     def grant(self, subject: Subject, action: str) -> Grant:
         """Authorise a subject for an action at this moment."""
@@ -181,7 +183,7 @@ class Ground:
             kept = self._kept.labels
         if kept is not None and kept.version == version:
             return kept
-        table = catalog_labels.load(self.catalog, connection)
+        table = catalog_labels.load(self.catalog, connection, kept)
         with self._lock:
             self._kept.labels = table
         return table

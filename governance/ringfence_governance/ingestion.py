@@ -15,7 +15,7 @@ from typing import Literal
 
 from . import manifest, publications, runs
 from .drafts import DocumentDraft, LabelChoice, SourceIdentity
-from .errors import RingfenceError, WriteRefused
+from .errors import InvalidInput, WriteRefused
 from .floors import Floors
 from .ground import Ground
 from .labels import LabelEntry
@@ -35,6 +35,7 @@ class Ingestion:
     __slots__ = (
         "_authority",
         "_batch",
+        "_changed",
         "_floors",
         "_ground",
         "_held",
@@ -66,6 +67,7 @@ class Ingestion:
         self.dry_run = dry_run
         self._lease = WriterLease(ground.catalog)
         self._held: dict[str, Held] = {}
+        self._changed: set[str] = set()
         self._written: list[str] = []
 
     def __repr__(self) -> str:
@@ -75,7 +77,8 @@ class Ingestion:
         raise TypeError("an ingestion cannot be pickled")
 
     def __enter__(self) -> Ingestion:
-        manifest.check_model(self._ground, self._model, keep=False)
+        with self._ground.catalog.read() as connection:
+            manifest.check_model(self._ground, connection, self._model)
         self._authority = WriteAuthority(self._ground, self._subject)
         self._source_id = manifest.source_id(self._ground, self._subject, self._source, make=not self.dry_run)
         if not self.dry_run:
@@ -103,19 +106,18 @@ class Ingestion:
     ) -> None:
         if self.dry_run:
             return
+        state: Literal["COMPLETE", "FAIL"] = "FAIL"
         try:
             if error is None:
                 self.publish()
-            self._finish(error)
-        except RingfenceError as failure:
-            if error is None:
-                self._finish(failure)
-            raise
+                state = "COMPLETE"
         finally:
-            self._lease.__exit__(None, None, None)
+            try:
+                self._finish(state)
+            finally:
+                self._lease.__exit__(None, None, None)
 
-    def _finish(self, error: BaseException | None) -> None:
-        state: Literal["COMPLETE", "FAIL"] = "COMPLETE" if error is None else "FAIL"
+    def _finish(self, state: Literal["COMPLETE", "FAIL"]) -> None:
         runs.finish(self._ground, self._run_id, state)
         self._ground.lineage.emit(
             state, self._run_id, "ingest", inputs=[self._source_id], outputs=sorted(set(self._written))
@@ -148,6 +150,10 @@ class Ingestion:
         """
         self._authority.check_ingest(draft.label)
         digest = manifest.path_digest(self._ground, self._source_id, draft.path)
+        if digest in self._changed:
+            raise WriteRefused(
+                f"found two documents named {draft.path!r} in one run; expected one; the first was kept"
+            )
         held = self._held.get(digest)
         parents = self._floors.parents(draft.parents)
         self._refuse_lowering(draft, held, parents)
@@ -157,6 +163,7 @@ class Ingestion:
                     f"found a vector of shape {chunk.vector.shape}; expected ({self._model.dimensions},), "
                     "the model's own"
                 )
+        self._changed.add(digest)
         if self.dry_run:
             return ""
         entry = self._authority.intern(draft.label, parents)
@@ -166,6 +173,7 @@ class Ingestion:
             self._ground, self._source_id, draft.path, draft.sha256, self._settings()
         )
         sealed_path = self._batch.put(draft, self._source, document_id, entry, held, draft.parents)
+        self._floors.note(draft.sha256, document_id, entry)
         self._held[digest] = Held(document_id, digest, content, entry.atom, self._run_id, sealed_path)
         self._written.append(document_id)
         return document_id
@@ -175,13 +183,14 @@ class Ingestion:
 
         Raises:
             Refused: The subject may not ingest under the new label.
+            InvalidInput: This subject ingested no such path before this run, or changed it in this run.
         """
         self._authority.check_ingest(label)
-        digest = manifest.path_digest(self._ground, self._source_id, path)
-        held = self._held[digest]
+        digest, held = self._unchanged(path)
         parts = self._authority.parents_of(held.atom, label)
         if not self._authority.may_replace(label, held.atom):
             return False
+        self._changed.add(digest)
         if self.dry_run:
             return True
         entry = self._authority.intern(label, parts)
@@ -198,11 +207,15 @@ class Ingestion:
         return frozenset(manifest.open_paths(self._ground, self._authority.table, self._held.values()))
 
     def remove(self, path: str) -> bool:
-        """Remove a document. False: the subject may not delete under its label."""
-        digest = manifest.path_digest(self._ground, self._source_id, path)
-        held = self._held[digest]
+        """Remove a document. False: the subject may not delete under its label.
+
+        Raises:
+            InvalidInput: This subject ingested no such path before this run, or changed it in this run.
+        """
+        digest, held = self._unchanged(path)
         if not self._authority.may_remove(held.atom):
             return False
+        self._changed.add(digest)
         if not self.dry_run:
             self._batch.remove(held)
             del self._held[digest]
@@ -217,7 +230,6 @@ class Ingestion:
         """
         if self.dry_run or self._batch.empty:
             return
-        manifest.check_model(self._ground, self._model, keep=True)
         published = self._newest()
         self._batch.keep_keys()
         versions = self._ground.tables.write(published.versions, self._batch.changes(published.versions))
@@ -233,6 +245,7 @@ class Ingestion:
             self._lease.check(connection)
             if publications.newest(connection).sequence != published.sequence:
                 raise WriteRefused("another publication came in between; nothing was published")
+            manifest.check_model(self._ground, connection, self._model, keep=True)
             publications.publish(self._ground.catalog, connection, self._run_id, self._lease.number, versions)
             manifest.store(connection, self._batch.manifest_changes(self._held))
         self._ground.keys.forget(self._batch.stale_keys())
@@ -242,6 +255,17 @@ class Ingestion:
         with self._ground.catalog.read() as connection:
             self._lease.check(connection)
             return publications.newest(connection)
+
+    def _unchanged(self, path: str) -> tuple[str, Held]:
+        """Return (path digest, what is held) of a document this run has not touched yet."""
+        digest = manifest.path_digest(self._ground, self._source_id, path)
+        held = self._held.get(digest)
+        if held is None or digest in self._changed:
+            raise InvalidInput(
+                f"found {path!r}; expected a path this subject ingested from this source before, "
+                "changed at most once in a run"
+            )
+        return digest, held
 
     def _settings(self) -> str:
         return f"{self._pipeline}|{self._model}"
@@ -258,6 +282,7 @@ class Ingestion:
         for floor in self._floors.equal_bytes(draft.sha256, except_document=own):
             if not self._authority.may_replace(draft.label, floor.atom, parents):
                 raise WriteRefused(
-                    "its bytes equal a document you may read, or were given, under a higher label; expected a label "
-                    "not lower than that one, or the right to declassify; nothing was written"
+                    "its bytes equal a document you may read, or were given, under a higher label; "
+                    "expected a label not lower than that one, or the right to declassify; "
+                    "nothing was written"
                 )

@@ -177,7 +177,8 @@ def policy_rows(ground: Ground, admin: Subject) -> list[dict[str, Any]]:
 def _concerns(row: Row, tenant: str) -> bool:
     """Whether a row is of this tenant, or of every tenant."""
     if isinstance(row, Rule):
-        return row.dom in (tenant, ANY)
+        named = {tenant_of(name) for name in (row.sub, row.dom, row.obj) if name != ANY}
+        return named <= {tenant}
     if isinstance(row, Facts):
         return tenant_of(row.principal) == tenant
     return row.kind == "g3" or tenant_of(row.parent) == tenant

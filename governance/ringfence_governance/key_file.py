@@ -7,7 +7,6 @@ of this very store; anything else is refused before a byte of it is used.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import stat
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from .seal import KEY_BYTES
 HOME_VARIABLE = "RINGFENCE_HOME"
 FILE_NAME = "master.key"
 KEYS_DATABASE = "keys.db"
+FILE_BYTES_MAX = 4096
 _MAGIC = "ringfence-master-key-1"
 
 
@@ -81,7 +81,8 @@ def write(folder: Path, key: MasterKey) -> Path:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise KeyUnavailable(
-            f"key file: cannot write {str(path)!r} ({error.strerror}); expected a new file in a writable folder",
+            f"key file: cannot write {str(path)!r} ({error.strerror}); "
+            "expected a new file in a writable folder",
             hint=f"set {HOME_VARIABLE} to a folder you can write",
         ) from error
     with os.fdopen(descriptor, "w") as file:
@@ -99,20 +100,30 @@ def read(folder: Path, store_id: str) -> MasterKey:
     """
     path = folder / FILE_NAME
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        # Without O_NONBLOCK a named pipe in its place would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise KeyUnavailable(
             f"key file: cannot open {str(path)!r} ({error.strerror}); without the key nothing opens",
-            hint=f"copy the key file there, or set {HOME_VARIABLE} to the folder that holds {store_id}/{FILE_NAME}",
+            hint=f"copy the key file there, or set {HOME_VARIABLE} to the folder "
+            f"that holds {store_id}/{FILE_NAME}",
         ) from error
-    with os.fdopen(descriptor) as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        if mode & 0o077:
-            raise KeyUnavailable(
-                f"key file: found mode {mode:04o} on {str(path)!r}; expected 0600", hint=f"chmod 600 {path}"
-            )
-        fields = file.read(4096).split()
-    return _parse(fields, path, store_id)
+    try:
+        _refuse_exposed(os.fstat(descriptor).st_mode, path)
+        found = os.read(descriptor, FILE_BYTES_MAX)
+    finally:
+        os.close(descriptor)
+    return _parse(found.decode("ascii", errors="replace").split(), path, store_id)
+
+
+def _refuse_exposed(mode: int, path: Path) -> None:
+    if not stat.S_ISREG(mode):
+        raise KeyUnavailable(f"key file: {str(path)!r} is no plain file; expected the one init made")
+    if stat.S_IMODE(mode) & 0o077:
+        raise KeyUnavailable(
+            f"key file: found mode {stat.S_IMODE(mode):04o} on {str(path)!r}; expected 0600",
+            hint=f"chmod 600 {path}",
+        )
 
 
 def _parse(fields: list[str], path: Path, store_id: str) -> MasterKey:
@@ -123,7 +134,7 @@ def _parse(fields: list[str], path: Path, store_id: str) -> MasterKey:
         raise KeyUnavailable(f"key file: {str(path)!r} is of another store; expected the key of {store_id}")
     try:
         secret = base64.b64decode(fields[3], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise KeyUnavailable(problem) from error
     if len(secret) != KEY_BYTES:
         raise KeyUnavailable(problem)

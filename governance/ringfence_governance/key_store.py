@@ -118,7 +118,6 @@ class KeyStore:
         self._master = master
         self._store_id = master.store_id
         self._ambient = ambient
-        _metadata.create_all(self._database.engine)
 
     def __repr__(self) -> str:
         return "KeyStore(…)"
@@ -131,7 +130,8 @@ class KeyStore:
         self._database.close()
 
     def create_store_keys(self) -> None:
-        """Make the store's own keys; called once, by init."""
+        """Make the tables and the store's own keys; called once, by init."""
+        self._database.create(_metadata)
         with self._database.write() as connection:
             for purpose in STORE_PURPOSES:
                 key = self._ambient.new_key("store", purpose)

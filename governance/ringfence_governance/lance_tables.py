@@ -14,7 +14,8 @@ Source: DESIGN.md §5 and §7.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lance.dataset import serialize_row_addrs
 
+from . import durable_files
 from .errors import StoreCorrupt, StoreError, WriterExpelled
 
 IDS_PER_PREDICATE = 500
@@ -99,9 +101,11 @@ class LanceTables:
 
     def create(self) -> Versions:
         """Make the empty tables as a LanceDB database; return their versions."""
-        database = lancedb.connect(str(self._root))
-        for name, schema in SCHEMAS.items():
-            database.create_table(name, schema=schema)
+        with _named("the tables", "written"):
+            database = lancedb.connect(str(self._root))
+            for name, schema in SCHEMAS.items():
+                database.create_table(name, schema=schema)
+            durable_files.sync_new(self._root, ())
         return {name: self._open(name).version for name in TABLES}
 
     def count(self, name: str, version: int, atoms: Collection[int]) -> int:
@@ -136,8 +140,10 @@ class LanceTables:
             return self._open(name, version).schema.empty_table().select(names)
         mask = self._mask(name, version, atoms)
         condition = None if ids is None else pc.field(id_column).isin(sorted(_opaque(ids)))
-        scanner = self._open(name, version).scanner(columns=names, filter=condition, row_addr_allowlist=mask)
-        rows: pa.Table = scanner.to_table()
+        dataset = self._open(name, version)
+        with _named(f"the {name} table", "read"):
+            scanner = dataset.scanner(columns=names, filter=condition, row_addr_allowlist=mask)
+            rows: pa.Table = scanner.to_table()
         if not np.isin(rows["atom"].to_numpy(), _array(atoms)).all():
             raise StoreCorrupt("the scan returned a row outside the grant; no result leaves")
         return rows
@@ -151,22 +157,29 @@ class LanceTables:
         return mask
 
     def _scan_row_atoms(self, name: str, version: int) -> RowAtoms:
-        rows = self._open(name, version).to_table(columns=["atom"], with_row_id=True)
+        dataset = self._open(name, version)
+        with _named(f"the {name} table", "read"):
+            rows = dataset.to_table(columns=["atom"], with_row_id=True)
         return RowAtoms(rows["_rowid"].to_numpy(), rows["atom"].to_numpy())
 
-    def chunk_ids_of(self, version: int, document_ids: Collection[str]) -> dict[str, list[str]]:
-        """Return the chunk ids of some documents, for the writer that replaces or relabels them."""
-        found: dict[str, list[str]] = {document_id: [] for document_id in document_ids}
-        dataset = self._open("chunks", version)
-        for part in _parts(document_ids):
-            condition = pc.field("document_id").isin(part)
-            rows = dataset.scanner(columns=["id", "document_id"], filter=condition).to_table()
+    def ids_by(self, name: str, version: int, column: str, values: Collection[str]) -> dict[str, list[str]]:
+        """Return the row ids of each of some opaque ids in a column, for the writer that replaces or relabels.
+
+        Args:
+            column: `document_id` of chunks, `child` of edges.
+        """
+        found: dict[str, list[str]] = {value: [] for value in values}
+        dataset = self._open(name, version)
+        for part in _parts(values):
+            with _named(f"the {name} table", "read"):
+                condition = pc.field(column).isin(part)
+                rows = dataset.scanner(columns=["id", column], filter=condition).to_table()
             for row in rows.to_pylist():
-                found[row["document_id"]].append(row["id"])
+                found[row[column]].append(row["id"])
         return found
 
     def write(self, published: Versions, changes: Mapping[str, TableChange]) -> Versions:
-        """Commit changes on top of a publication; return the versions to publish.
+        """Commit changes on top of a publication, durably; return the versions to publish.
 
         The newest version is made equal to the published one first, so that
         what a dead writer left behind does not ride along.
@@ -177,21 +190,20 @@ class LanceTables:
         """
         versions = dict(published)
         for name, change in changes.items():
-            try:
+            folder = self._root / f"{name}.lance"
+            with _named(f"the {name} table", "written"):
+                known = durable_files.names(folder)
                 versions[name] = self._write_table(name, published[name], change)
-            except (OSError, ValueError) as error:
-                raise StoreError(
-                    f"the {name} table cannot be written ({_reason(error)}); nothing was published"
-                ) from None
+                durable_files.sync_new(folder, known)
         return versions
 
     def _write_table(self, name: str, published: int, change: TableChange) -> int:
         dataset = self._open(name)
-        if dataset.version != published:
-            dataset = self._open(name, published)
-            dataset.restore()
-            dataset = self._open(name)
         version = dataset.version
+        if version != published:
+            self._open(name, published).restore()
+            dataset = self._open(name)
+            version = _follows(dataset.version, version)
         for part in _parts(change.deleted):
             dataset.delete(f"id IN ({', '.join(map(repr, part))})")
             version = _follows(dataset.version, version)
@@ -208,7 +220,8 @@ class LanceTables:
         return version
 
     def _open(self, name: str, version: int | None = None) -> lance.LanceDataset:
-        return lance.dataset(str(self._root / f"{name}.lance"), version=version)
+        with _named(f"the {name} table", "opened"):
+            return lance.dataset(str(self._root / f"{name}.lance"), version=version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +265,20 @@ def _opaque(ids: Collection[str]) -> Collection[str]:
                 "a row id is not opaque; expected 32 hexadecimal digits; nothing was read or written"
             )
     return ids
+
+
+@contextmanager
+def _named(what: str, done: str) -> Iterator[None]:
+    """Turn an error of Lance, whose text may hold paths and values, into one that names the table alone.
+
+    Raises:
+        StoreError: Whatever Lance or the disk raised.
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        consequence = "nothing was published" if done == "written" else "nothing was read"
+        raise StoreError(f"{what} cannot be {done} ({_reason(error)}); {consequence}") from None
 
 
 def _reason(error: Exception) -> str:

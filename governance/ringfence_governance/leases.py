@@ -93,7 +93,7 @@ class WriterLease:
             try:
                 with self._catalog.write() as connection:
                     self.check(connection)
-                    connection.execute(_update(self._catalog, self.number))
+                    connection.execute(_update(self._catalog, connection, self.number))
             except RingfenceError:
                 # The publish transaction checks the number again and reports it.
                 continue
@@ -108,7 +108,7 @@ def _take(catalog: Catalog, connection: Connection, holder: str) -> Holding:
             hint=f"try again when it is done; its lease ends {row.expires_at} unless it is renewed",
         )
     number = 1 if row is None else int(row.number) + 1
-    values = _values(catalog, number) | {"holder": holder}
+    values = _values(catalog, connection, number) | {"holder": holder}
     if row is None:
         connection.execute(insert(schema.leases).values(name=NAME, **values))
     else:
@@ -124,25 +124,25 @@ def _release(connection: Connection, holding: Holding) -> None:
     )
 
 
-def _update(catalog: Catalog, number: int) -> Any:
+def _update(catalog: Catalog, connection: Connection, number: int) -> Any:
     return (
         update(schema.leases)
         .where(schema.leases.c.name == NAME, schema.leases.c.number == number)
-        .values(expires_at=_expiry(catalog))
+        .values(expires_at=_expiry(catalog, connection))
     )
 
 
-def _values(catalog: Catalog, number: int) -> dict[str, object]:
+def _values(catalog: Catalog, connection: Connection, number: int) -> dict[str, object]:
     return {
         "number": number,
         "host": socket.gethostname(),
         "process": os.getpid(),
-        "expires_at": _expiry(catalog),
+        "expires_at": _expiry(catalog, connection),
     }
 
 
-def _expiry(catalog: Catalog) -> str:
-    now = datetime.strptime(catalog.ambient.now(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+def _expiry(catalog: Catalog, connection: Connection) -> str:
+    now = datetime.strptime(catalog.now(connection), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     return (now + timedelta(seconds=LEASE_S)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -13,9 +13,13 @@ import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .ambient import Ambient
+from .errors import StoreError
+
+if TYPE_CHECKING:
+    from openlineage.client import OpenLineageClient
 
 PRODUCER = "https://ringfence.invalid/producer/0.1"
 FILE_NAME = "openlineage.jsonl"
@@ -48,6 +52,9 @@ class Lineage:
             job: The kind of job, such as `ingest`.
             inputs: Opaque ids of what was read.
             outputs: Opaque ids of what was written.
+
+        Raises:
+            StoreError: The event could not be handed over.
         """
         from openlineage.client import event_v2
 
@@ -60,9 +67,16 @@ class Lineage:
             inputs=[event_v2.InputDataset(namespace=self._namespace, name=name) for name in inputs],
             outputs=[event_v2.OutputDataset(namespace=self._namespace, name=name) for name in outputs],
         )
-        self._client().emit(event)
+        try:
+            self._client().emit(event)
+        except (OSError, RuntimeError) as error:
+            raise StoreError(
+                f"the lineage of a run cannot be kept ({type(error).__name__}); expected a writable "
+                f"{FILE_NAME}, or a reachable transport",
+                hint="make room on the store's disk, mend its permissions, or OpenLineage's configuration",
+            ) from None
 
-    def _client(self):  # type: ignore[no-untyped-def]
+    def _client(self) -> OpenLineageClient:
         from openlineage.client import OpenLineageClient
         from openlineage.client.transport.file import FileConfig, FileTransport
 

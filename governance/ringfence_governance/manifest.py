@@ -49,21 +49,24 @@ class ManifestChanges:
 def source_id(ground: Ground, subject: Subject, source: SourceIdentity, *, make: bool) -> str:
     """Return the opaque id of a source as this subject ingests it; empty if it is new and not made."""
     digest = ground.catalog.digest("source", subject.tenant, subject.person, source.kind, source.uri)
-    with ground.catalog.read() as connection:
-        found = connection.execute(
-            select(schema.sources.c.source_id).where(schema.sources.c.digest == digest)
-        ).scalar()
-    if found is not None or not make:
-        return str(found or "")
+    if not make:
+        with ground.catalog.read() as connection:
+            return _known_source(connection, digest) or ""
     new = ground.ambient.new_id("source", f"{source.uri}|{subject.person}")
     body = json.dumps({"uri": source.uri, "kind": source.kind, "subject": subject.person}, sort_keys=True)
+    sealed = ground.catalog.seal(body.encode(), "source", new)
+    # Looked up under the write lock: two runs that begin at once must not both make it.
     with ground.catalog.write() as connection:
-        connection.execute(
-            insert(schema.sources).values(
-                source_id=new, digest=digest, sealed=ground.catalog.seal(body.encode(), "source", new)
-            )
-        )
-    return new
+        known = _known_source(connection, digest)
+        if known is None:
+            connection.execute(insert(schema.sources).values(source_id=new, digest=digest, sealed=sealed))
+    return known or new
+
+
+def _known_source(connection: Connection, digest: str) -> str | None:
+    query = select(schema.sources.c.source_id).where(schema.sources.c.digest == digest)
+    found = connection.execute(query).scalar()
+    return None if found is None else str(found)
 
 
 def path_digest(ground: Ground, source: str, path: str) -> str:
@@ -124,21 +127,24 @@ def _drop(connection: Connection, document_ids: Collection[str]) -> None:
         connection.execute(delete(schema.manifest).where(schema.manifest.c.document_id == document_id))
 
 
-def check_model(ground: Ground, model: VectorModel, *, keep: bool) -> None:
+def check_model(ground: Ground, connection: Connection, model: VectorModel, *, keep: bool = False) -> None:
     """Hold a model to the one the store's vectors were made with; keep it if there is none yet.
+
+    Args:
+        keep: The transaction publishes the first vectors: the model is the store's from now on.
 
     Raises:
         StoreError: The store holds vectors of another model; they never mix.
     """
     text = json.dumps(asdict(model), sort_keys=True)
-    with ground.catalog.write() if keep else ground.catalog.read() as connection:
-        known = ground.catalog.meta(connection, MODEL)
-        if known is None and keep:
-            ground.catalog.set_meta(connection, MODEL, text)
+    known = ground.catalog.meta(connection, MODEL)
+    if known is None and keep:
+        ground.catalog.set_meta(connection, MODEL, text)
     if known is not None and known != text:
+        own = json.loads(known)
         raise StoreError(
-            f"model: found {model.model_id!r} (weights {model.weights_sha256[:12]}…); expected the store's own, "
-            f"{json.loads(known)['model_id']!r} (weights {json.loads(known)['weights_sha256'][:12]}…)",
+            f"model: found {model.model_id!r} (weights {model.weights_sha256[:12]}…); "
+            f"expected the store's own, {own['model_id']!r} (weights {own['weights_sha256'][:12]}…)",
             hint="use the store's model, or ingest into a new store; vectors of two models never mix",
         )
 

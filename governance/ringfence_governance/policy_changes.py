@@ -7,10 +7,13 @@ query everywhere. A change that is refused leaves nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from . import authority, catalog_labels, journal
-from .errors import InvalidInput, PolicyRefused, Refused
+from .errors import InvalidInput, PolicyRefused, Refused, StoreBusy
 from .ground import Ground, Moment
 from .identifiers import tenant_of
 from .journal import Change
@@ -22,6 +25,8 @@ from .snapshot import Snapshot
 from .subjects import Subject
 
 WHY_CHARACTERS_MAX = 2000
+ATTEMPTS_MAX = 10
+"""How often a change is checked again because another one came first."""
 MADE = "the store was made"
 """The reason in the journal rows that making a store writes."""
 
@@ -41,7 +46,8 @@ class Reasoned:
     def __post_init__(self) -> None:
         if not self.why.strip() or len(self.why) > WHY_CHARACTERS_MAX:
             raise InvalidInput(
-                f"why: found {len(self.why)} characters; expected 1 to {WHY_CHARACTERS_MAX}; say why it is changed"
+                f"why: found {len(self.why)} characters; expected 1 to {WHY_CHARACTERS_MAX}; "
+                "say why it is changed"
             )
 
 
@@ -51,8 +57,9 @@ def add_row(ground: Ground, subject: Subject, row: Row, reason: Reasoned) -> boo
     Raises:
         Refused: The subject may not administer the row's tenant.
         PolicyRefused: The policy with this row would not load.
+        StoreBusy: Others kept changing the policy.
     """
-    return _change(ground, subject, row, reason, add=True)
+    return _until_still(lambda: _change(ground, subject, row, reason, add=True))
 
 
 def remove_row(ground: Ground, subject: Subject, row: Row, reason: Reasoned) -> bool:
@@ -61,8 +68,9 @@ def remove_row(ground: Ground, subject: Subject, row: Row, reason: Reasoned) -> 
     Raises:
         Refused: The subject may not administer the row's tenant.
         PolicyRefused: The policy without this row would not load.
+        StoreBusy: Others kept changing the policy.
     """
-    return _change(ground, subject, row, reason, add=False)
+    return _until_still(lambda: _change(ground, subject, row, reason, add=False))
 
 
 def matching_rows(
@@ -86,7 +94,12 @@ def define_label(ground: Ground, subject: Subject, label: NamedLabel, reason: Re
     Raises:
         Refused: The subject may not administer the label's tenant.
         InvalidInput: The label exists already.
+        StoreBusy: Others kept changing the policy.
     """
+    _until_still(lambda: _define_label(ground, subject, label, reason))
+
+
+def _define_label(ground: Ground, subject: Subject, label: NamedLabel, reason: Reasoned) -> bool:
     tenant = label.definition.tenant
     moment = ground.moment()
     _require(ground, moment, subject, tenant, "define_label")
@@ -95,10 +108,11 @@ def define_label(ground: Ground, subject: Subject, label: NamedLabel, reason: Re
     ground.record(subject, "define_label", "administer", "allowed", detail={"tenant": tenant})
     change = Change("label_defined", label=(label.name, label.definition.to_mapping()))
     with ground.catalog.write() as connection:
-        _same_moment(ground.moment_in(connection), moment)
+        _refuse_moved(connection, moment)
         sequence = journal.append(ground.catalog, connection, change, _record(ground, subject, reason))
         entry = catalog_labels.define(ground.catalog, connection, label.name, label.definition, sequence)
         ground.keys.ensure_label_key(entry)
+    return True
 
 
 def began_with(ground: Ground, bundle: PolicyBundle) -> bool:
@@ -131,7 +145,7 @@ def _change(ground: Ground, subject: Subject, row: Row, reason: Reasoned, *, add
     # Recorded first: if it cannot be, the change is not made.
     ground.record(subject, verb, "administer", "allowed", detail={"tenant": _tenant(row)})
     with ground.catalog.write() as connection:
-        _same_moment(ground.moment_in(connection), moment)
+        _refuse_moved(connection, moment)
         journal.append(
             ground.catalog,
             connection,
@@ -159,9 +173,27 @@ def _require(ground: Ground, moment: Moment, subject: Subject, tenant: str, verb
     )
 
 
-def _same_moment(found: Moment, expected: Moment) -> None:
-    if found.snapshot is not expected.snapshot or found.table is not expected.table:
-        raise Refused("the policy changed in the meantime; nothing was changed; try again")
+class _PolicyMoved(StoreBusy):
+    """The policy a change was checked against is no more the one that stands."""
+
+
+def _refuse_moved(connection: Connection, moment: Moment) -> None:
+    if journal.version(connection) != moment.history[-1].sequence:
+        raise _PolicyMoved("the policy kept changing in the meantime; nothing was changed", hint="try again")
+
+
+def _until_still(change: Callable[[], bool]) -> bool:
+    """Make a change against the policy that stands; check it again if another came first.
+
+    Raises:
+        StoreBusy: Another came first each time.
+    """
+    for _attempt in range(ATTEMPTS_MAX - 1):
+        try:
+            return change()
+        except _PolicyMoved:
+            continue
+    return change()
 
 
 def _record(ground: Ground, subject: Subject, reason: Reasoned) -> dict[str, object]:

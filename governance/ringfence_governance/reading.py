@@ -129,22 +129,52 @@ def read(
     for _attempt in range(ATTEMPTS_MAX):
         grant = ground.grant(subject, action)
         try:
-            answer = work(GrantedReader(ground, grant))
-            _recheck(ground, grant, answer.rows)
-        except InvalidInput:
-            raise
-        except RingfenceError as error:
-            _append(ground, grant, verb, query, None, started, error)
-            raise
-        if ground.sequence() != grant.sequence:
+            return _answer(ground, grant, verb, query, work, started)
+        except _Moved:
             continue
-        seen = as_of.handle(ground, grant)
-        _append(ground, grant, verb, query, answer, started, None)
-        return answer.finish(seen)
+        finally:
+            ground.issued.withdraw(grant)
+    ground.record(subject, verb, action, "error", detail={"error": StoreBusy.__name__})
     raise StoreBusy(f"the store changed during all {ATTEMPTS_MAX} attempts to read it; try again")
 
 
-def _recheck(ground: Ground, grant: Grant, found: Sequence[tuple[str, int]]) -> None:
+class _Moved(Exception):
+    """The store changed under a read: it starts again."""
+
+
+def _answer(
+    ground: Ground,
+    grant: Grant,
+    verb: str,
+    query: str,
+    work: Callable[[GrantedReader], Answer[T]],
+    started: float,
+) -> T:
+    try:
+        answer = work(GrantedReader(ground, grant))
+        _recheck(grant, answer.rows)
+        seen = as_of.handle(ground, grant)
+    except InvalidInput:
+        raise
+    except RingfenceError as error:
+        _refuse_moved(ground, grant)
+        _append(ground, grant, verb, query, None, started, error)
+        raise
+    _refuse_moved(ground, grant)
+    _append(ground, grant, verb, query, answer, started, None)
+    try:
+        return answer.finish(seen)
+    except RingfenceError:
+        _refuse_moved(ground, grant)
+        raise
+
+
+def _refuse_moved(ground: Ground, grant: Grant) -> None:
+    if ground.moved(grant):
+        raise _Moved
+
+
+def _recheck(grant: Grant, found: Sequence[tuple[str, int]]) -> None:
     """Put the label of every row about to leave to Casbin once more.
 
     Raises:

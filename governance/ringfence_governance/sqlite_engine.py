@@ -7,15 +7,16 @@ fail half-way) and is on disk when it returns; a reader never waits for it.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from .errors import StoreBusy, StoreError
+from .errors import StoreBusy, StoreCorrupt, StoreError
 
 BUSY_TIMEOUT_S = 20.0
 """How long a transaction waits for another writer."""
@@ -24,11 +25,12 @@ BUSY_TIMEOUT_S = 20.0
 class Database:
     """One SQLite file, opened for short transactions."""
 
-    __slots__ = ("_writing", "engine")
+    __slots__ = ("_name", "_writing", "engine")
 
     def __init__(self, path: Path, *, secure_delete: bool = False) -> None:
         if not path.exists():
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        self._name = path.name
         self.engine: Engine = create_engine(
             f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
         )
@@ -43,10 +45,20 @@ class Database:
         """Close all connections."""
         self.engine.dispose()
 
+    def create(self, metadata: MetaData) -> None:
+        """Make the tables that do not exist yet."""
+        with self.write() as connection:
+            metadata.create_all(connection)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that sees one consistent state."""
-        with self.engine.begin() as connection:
+        """Yield a connection that sees one consistent state.
+
+        Raises:
+            StoreError: The file cannot be read.
+            StoreCorrupt: It is no database, or damaged.
+        """
+        with _named(self._name, "read"), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -56,17 +68,28 @@ class Database:
         Raises:
             StoreBusy: Another writer held the lock for longer than the timeout.
             StoreError: The disk is full or the file cannot be written; nothing was changed.
+            StoreCorrupt: It is no database, or damaged.
         """
-        try:
-            with self._writing.begin() as connection:
-                yield connection
-        except OperationalError as error:
-            reason = str(error.orig)
-            if "locked" in reason:
-                raise StoreBusy(
-                    "another process is writing the catalog; expected it to finish; try again"
-                ) from None
-            raise StoreError(f"the catalog cannot be written ({reason}); nothing was changed") from None
+        with _named(self._name, "written"), self._writing.begin() as connection:
+            yield connection
+
+
+@contextmanager
+def _named(file: str, done: str) -> Iterator[None]:
+    """Turn SQLite's errors into those of a store, which name the file and hold no value of a statement."""
+    try:
+        yield
+    except (OperationalError, sqlite3.OperationalError) as error:
+        reason = _reason(error)
+        if "locked" in reason:
+            raise StoreBusy(f"another process is writing {file}; expected it to finish; try again") from None
+        raise StoreError(f"{file} cannot be {done} ({reason}); nothing was changed") from None
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        raise StoreCorrupt(f"{file} is damaged or no database of a store ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error)
 
 
 def _configure(secure_delete: bool) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from . import catalog_labels, catalog_schema, journal, key_file, publications
+from . import catalog_labels, catalog_schema, durable_files, journal, key_file, publications
 from .ambient import Ambient
 from .catalog import FILE_NAME as CATALOG_FILE
 from .catalog import Catalog
@@ -76,20 +76,24 @@ def create(
     store_id = ambient.new_id("store")
     folder = key_file.keys_folder(store_id, keys_home)
     key_file.refuse_inside(path, folder)
+    if folder.exists():
+        # Never undone below: it is not ours.
+        raise KeyUnavailable(f"key folder: {str(folder)!r} exists already; expected none for a new store")
     building = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
+    made = building
     try:
         master = MasterKey(store_id, 1, ambient.new_key("master"))
         key_path = key_file.write(folder, master)
         building.mkdir(mode=0o700, parents=True)
         _build(building, folder, master, rows, bundle.labels, admin, ambient)
-        building.replace(path)
+        made = building.replace(path)
+        durable_files.sync(path.parent)
     except OSError as error:
-        _undo(building, folder)
-        raise StoreError(
-            f"store: cannot make {str(path)!r} ({error.strerror}); nothing was left behind"
-        ) from None
+        _undo(made, folder)
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"store: cannot make {str(path)!r} ({reason}); nothing was left behind") from None
     except BaseException:
-        _undo(building, folder)
+        _undo(made, folder)
         raise
     return Created(open_store(path, ambient, keys_home=keys_home), key_path)
 
@@ -165,6 +169,8 @@ def _build(
     keys.close()
     marker = {"format": FORMAT, "mode": MODE, "store": master.store_id}
     (path / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
+    durable_files.sync_new(path, ())
+    durable_files.sync_new(folder, ())
 
 
 def _with_admin(rows: PolicyRows, admin: str) -> PolicyRows:
@@ -225,6 +231,6 @@ def _marker(path: Path) -> str:
     return store_id
 
 
-def _undo(building: Path, folder: Path) -> None:
-    shutil.rmtree(building, ignore_errors=True)
+def _undo(made: Path, folder: Path) -> None:
+    shutil.rmtree(made, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)

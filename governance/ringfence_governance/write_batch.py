@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 
 from .drafts import ChunkDraft, DocumentDraft, SourceIdentity
-from .errors import WriteRefused
 from .ground import Ground
 from .key_store import WrappedKey
 from .labels import LabelEntry
@@ -68,15 +67,7 @@ class WriteBatch:
         held: Held | None,
         parents: Sequence[str],
     ) -> bytes:
-        """Add a document's rows; return its path, sealed for the manifest.
-
-        Raises:
-            WriteRefused: The document is in this batch already: two of one name.
-        """
-        if document_id in self._touched:
-            raise WriteRefused(
-                f"found two documents named {draft.path!r} in one run; expected one; the first was kept"
-            )
+        """Add a document's rows; return its path, sealed for the manifest."""
         self._touched.add(document_id)
         cipher = self._cipher(document_id, entry, held)
         if held is not None:
@@ -122,21 +113,26 @@ class WriteBatch:
     def changes(self, published: Versions) -> Mapping[str, TableChange]:
         """Return what to do to each table on top of a publication."""
         gone = self._replaced | self._deleted_documents
-        chunk_ids = self._ground.tables.chunk_ids_of(published["chunks"], gone | set(self._relabelled))
+        tables, relabelled = self._ground.tables, self._relabelled
+        chunk_ids = tables.ids_by("chunks", published["chunks"], "document_id", gone | set(relabelled))
+        # Whoever may no longer read a document may not count its edges either.
+        atoms = relabelled | {
+            chunk: atom for document, atom in relabelled.items() for chunk in chunk_ids[document]
+        }
+        edge_ids = tables.ids_by("edges", published["edges"], "child", atoms)
         changes = {
             "documents": TableChange(
-                deleted=tuple(sorted(gone)), atoms=dict(self._relabelled), appended=self._table("documents")
+                deleted=tuple(sorted(gone)), atoms=dict(relabelled), appended=self._table("documents")
             ),
             "chunks": TableChange(
                 deleted=tuple(sorted(chunk for document in gone for chunk in chunk_ids[document])),
-                atoms={
-                    chunk: atom
-                    for document, atom in self._relabelled.items()
-                    for chunk in chunk_ids[document]
-                },
+                atoms={row: atom for row, atom in atoms.items() if row not in relabelled},
                 appended=self._table("chunks"),
             ),
-            "edges": TableChange(appended=self._table("edges")),
+            "edges": TableChange(
+                atoms={edge: atom for child, atom in atoms.items() for edge in edge_ids[child]},
+                appended=self._table("edges"),
+            ),
         }
         return {name: change for name, change in changes.items() if _does_something(change)}
 

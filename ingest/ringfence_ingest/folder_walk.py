@@ -73,7 +73,9 @@ class _Listing:
             self.troubles.append(SourceTrouble(folder or ".", str(error), hides_documents=True))
             return
         except OSError:
-            reason = "found a folder that cannot be listed; expected a readable one; look at the disk or mount"
+            reason = (
+                "found a folder that cannot be listed; expected a readable one; look at the disk or mount"
+            )
             self.troubles.append(SourceTrouble(folder or ".", reason, hides_documents=True))
             return
         for entry in entries:

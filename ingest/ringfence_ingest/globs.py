@@ -107,7 +107,9 @@ def _trouble(text: str) -> str:
 
 def _part_trouble(part: str) -> str:
     if not part:
-        return "an empty part; expected no '/' at either end and no '//'; for all beneath a folder write 'hr/**'"
+        return (
+            "an empty part; expected no '/' at either end and no '//'; for all beneath a folder write 'hr/**'"
+        )
     if part in (".", ".."):
         return f"the part {part!r}; a glob stays within its folder"
     if ANY_DEPTH in part and part != ANY_DEPTH:

@@ -43,7 +43,8 @@ SNIFF_BYTES = 4096
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _MAIL_START = re.compile(
-    rb"(?:return-path|received|from|to|date|subject|message-id|mime-version|delivered-to|x-[a-z-]+):[ \t]", re.I
+    rb"(?:return-path|received|from|to|date|subject|message-id|mime-version|delivered-to|x-[a-z-]+):[ \t]",
+    re.I,
 )
 _MAIL_LATER = re.compile(rb"(?im)^(?:from|message-id|received|mime-version):[ \t]")
 _HTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b", re.I)

@@ -38,7 +38,9 @@ def parsed(text: str, title: str, media_type: str) -> ParsedDocument:
         FileTrouble: Longer than `TEXT_CHARS_MAX`.
     """
     if len(text) > TEXT_CHARS_MAX:
-        raise FileTrouble(f"a text of {len(text)} characters", f"at most {TEXT_CHARS_MAX}", "split the document")
+        raise FileTrouble(
+            f"a text of {len(text)} characters", f"at most {TEXT_CHARS_MAX}", "split the document"
+        )
     return ParsedDocument(text=text, title=short_title(title), media_type=media_type)
 
 

@@ -17,7 +17,7 @@ import docx
 from docx.document import Document as WordDocument
 from docx.opc.exceptions import OpcError
 from docx.oxml import parse_xml
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]
 
 from .errors import FileTrouble
 from .media_types import DOCX
@@ -51,7 +51,14 @@ def parse_docx(content: bytes) -> ParsedDocument:
         document = docx.Document(io.BytesIO(content))
         title = document.core_properties.title or ""
         text = clean_text("\n".join(_blocks(document)))
-    except (OpcError, zipfile.BadZipFile, etree.XMLSyntaxError, KeyError, ValueError, AttributeError) as error:
+    except (
+        OpcError,
+        zipfile.BadZipFile,
+        etree.XMLSyntaxError,
+        KeyError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise FileTrouble(
             f"a zip archive that is no Word document ({type(error).__name__})",
             "a docx",
@@ -77,24 +84,26 @@ def _blocks(document: WordDocument) -> Iterator[str]:
 
 
 def _text(root: Any) -> str:
-    """Return the text beneath an element; iterative, since hostile files nest without end."""
+    """Return the text beneath an element, a table's row on one line; iterative, whatever the nesting."""
     pieces: list[str] = []
-    for event, element in etree.iterwalk(root, events=("start", "end")):
+    cells = 0
+    walker = etree.iterwalk(root, events=("start", "end"))
+    for event, element in walker:
         tag = element.tag
         if event == "start":
             if tag in _LEFT_OUT:
-                continue
-            if tag == f"{_W}t":
-                if not _is_left_out(element):
-                    pieces.append(element.text or "")
-            elif tag in _TEXT_OF and not _is_left_out(element):
-                pieces.append(_TEXT_OF[tag])
+                walker.skip_subtree()
+            elif tag == f"{_W}t":
+                pieces.append(element.text or "")
+            elif tag == f"{_W}tc":
+                cells += 1
+            else:
+                pieces.append(_TEXT_OF.get(tag, ""))
         elif tag == f"{_W}p":
-            pieces.append("\n")
+            pieces.append(" " if cells else "\n")
         elif tag == f"{_W}tc":
+            cells -= 1
             pieces.append("\t")
+        elif tag == f"{_W}tr":
+            pieces.append("\n")
     return "".join(pieces)
-
-
-def _is_left_out(element: Any) -> bool:
-    return any(ancestor.tag in _LEFT_OUT for ancestor in element.iterancestors())

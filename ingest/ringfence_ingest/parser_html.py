@@ -10,21 +10,73 @@ from __future__ import annotations
 
 import re
 
-from ringfence_governance.errors import InvalidInput
 from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from ringfence_governance.errors import InvalidInput
 
 from .errors import FileTrouble
 from .media_types import HTML
 from .parsed import ParsedDocument, clean_text, parsed
 from .text_encoding import checked_encoding, decode
 
-_DROPPED = ["head", "script", "style", "noscript", "template", "iframe", "object", "svg", "math", "audio", "video"]
+_DROPPED = [
+    "head",
+    "script",
+    "style",
+    "noscript",
+    "template",
+    "iframe",
+    "object",
+    "svg",
+    "math",
+    "audio",
+    "video",
+]
 
 _INLINE = frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i img ins kbd label mark q ruby s samp small span "
-    "strike strong sub sup time tt u var wbr -comment".split()
+    {
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "img",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "q",
+        "ruby",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+        "-comment",
+    }
 )
 """Tags that do not end a line; every other one does."""
+
+_CELLS = ("td", "th")
+"""A table's row stays on one line, its cells a tab apart."""
 
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([a-z0-9_:-]{1,40})", re.I)
 CHARSET_SEARCH_BYTES = 2048
@@ -62,7 +114,10 @@ def _visible(root: LexborNode) -> str:
     block: int | None = None
     for node in root.traverse(include_text=True):
         if not node.is_text_node:
-            if node.tag not in _INLINE:
+            if node.tag in _CELLS:
+                pieces.append("\t")
+                block = node.mem_id
+            elif node.tag not in _INLINE:
                 pieces.append("\n")
             continue
         parent = node.parent

@@ -37,7 +37,9 @@ def parse_pdf(content: bytes) -> ParsedDocument:
     except (PyPdfError, RecursionError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         # pypdf answers damage with whatever its own code then runs into.
         raise FileTrouble(
-            f"a corrupt PDF ({type(error).__name__})", "a PDF that opens", "open it in a viewer and save it again"
+            f"a corrupt PDF ({type(error).__name__})",
+            "a PDF that opens",
+            "open it in a viewer and save it again",
         ) from None
     if not text:
         raise FileTrouble(

@@ -27,7 +27,9 @@ class Selection:
     hidden: bool = False
 
     @classmethod
-    def of(cls, include: Sequence[str] = (), exclude: Sequence[str] = (), *, hidden: bool = False) -> Selection:
+    def of(
+        cls, include: Sequence[str] = (), exclude: Sequence[str] = (), *, hidden: bool = False
+    ) -> Selection:
         """Return the selection that globs as text describe.
 
         Raises:

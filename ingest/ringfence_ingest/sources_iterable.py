@@ -99,5 +99,7 @@ def _encoded(text: str, document: Document) -> bytes:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise FileTrouble(
-            f"half of a surrogate pair at character {error.start}", "text that UTF-8 can hold", "mend the text"
+            f"half of a surrogate pair at character {error.start}",
+            "text that UTF-8 can hold",
+            "mend the text",
         ) from None

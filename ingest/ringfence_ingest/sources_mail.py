@@ -22,7 +22,7 @@ from .errors import FileTrouble
 from .label_files import LabelFile
 from .limits import BYTES_MAX
 from .mailboxes import Mail, split_mbox, without_status_lines
-from .posix_labels import Mode, PosixFacts
+from .posix_labels import Mode
 
 MAIL_TYPE = "message/rfc822"
 

@@ -29,7 +29,9 @@ def check_zip(content: bytes) -> None:
         raise FileTrouble("a broken zip archive", "a docx that opens", "open it and save it again") from None
     if len(entries) > ZIP_ENTRIES_MAX:
         raise FileTrouble(
-            f"an archive of {len(entries)} entries", f"at most {ZIP_ENTRIES_MAX}", "do not ingest it: a zip bomb?"
+            f"an archive of {len(entries)} entries",
+            f"at most {ZIP_ENTRIES_MAX}",
+            "do not ingest it: a zip bomb?",
         )
     if any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise FileTrouble("an encrypted archive", "a docx without a password", "save it without a password")

@@ -17,8 +17,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ringfence_ingest.summary import Summary
-
     from ringfence_governance.errors import (
         AuditUnavailable,
         InvalidInput,
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     )
     from ringfence_governance.labels import Label
     from ringfence_ingest.documents import Document
+    from ringfence_ingest.summary import Summary
     from ringfence_retrieval.results import Counts, DocumentList, DocumentText, Explanation, Hit, SearchResult
 
     from .reader import Reader

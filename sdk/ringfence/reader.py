@@ -15,6 +15,7 @@ from ringfence_governance.identifiers import TIME_MAX, TIME_MIN, tenant_of
 from ringfence_governance.labels import Label, NamedLabel
 from ringfence_governance.policy_changes import Reasoned
 from ringfence_governance.policy_rows import Link, Rule
+from ringfence_governance.rows import is_opaque
 from ringfence_governance.subjects import Subject
 from ringfence_retrieval import listing
 from ringfence_retrieval.results import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-OBJECT_ID_CHARACTERS_MAX = 64
+OBJECT_CHARACTERS_MAX = 4096
 
 
 class Reader:
@@ -94,19 +95,28 @@ class Reader:
     def text(self, document: str | Hit | Document) -> DocumentText:
         """Return the whole text of a readable document.
 
+        Args:
+            document: A hit, a document, an id, or the path of a readable document.
+
         Raises:
             NotReadable: Unknown or unreadable: one answer.
+            InvalidInput: Several readable documents have this path; use an id.
         """
-        return listing.text(self.__door, self.__subject, _document_id(document))
+        wanted = document.document if isinstance(document, Hit) else self.__resolved(document)
+        return listing.text(self.__door, self.__subject, wanted)
 
     @public
     def why(self, found: str | Hit | Document) -> Explanation:
         """Say why this subject may read a document or passage: his own rules, his own path.
 
+        Args:
+            found: A hit, a document, an id, or the path of a readable document.
+
         Raises:
             NotReadable: Unknown or unreadable: one answer.
+            InvalidInput: Several readable documents have this path; use an id.
         """
-        return Explanation(self.__door.why(self.__subject, _object_id(found)))
+        return Explanation(self.__door.why(self.__subject, self.__resolved(found)))
 
     @public
     def why_for(self, principal: str, found: str | Hit | Document) -> Explanation:
@@ -225,13 +235,25 @@ class Reader:
         """
         self.__door.define_label(self.__subject, NamedLabel(name, label), Reasoned(why, ticket))
 
+    def __resolved(self, found: str | Hit | Document) -> str:
+        """Return an id; a path is looked up among the subject's own readable documents."""
+        text = _object_id(found)
+        if is_opaque(text):
+            return text
+        ids = [
+            document.id
+            for document in listing.documents(self.__door, self.__subject)
+            if document.path == text
+        ]
+        if len(ids) > 1:
+            raise InvalidInput(
+                f"{text!r}: found {len(ids)} readable documents of this path; expected one; use an id: {', '.join(ids)}"
+            )
+        return ids[0] if ids else text
+
 
 def _object_id(found: str | Hit | Document) -> str:
     text = found if isinstance(found, str) else found.id
-    if not isinstance(text, str) or len(text) > OBJECT_ID_CHARACTERS_MAX:
+    if not isinstance(text, str) or len(text) > OBJECT_CHARACTERS_MAX:
         raise InvalidInput("object: expected the id of a document or passage, a hit or a document")
     return text
-
-
-def _document_id(found: str | Hit | Document) -> str:
-    return found.document if isinstance(found, Hit) else _object_id(found)

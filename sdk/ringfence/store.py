@@ -10,11 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ringfence_ingest.pipeline import Settings, ingest
-from ringfence_ingest.progress import Progress
-from ringfence_ingest.sources import open_source
-from ringfence_ingest.summary import Summary
-
 from ringfence_governance.door import Door
 from ringfence_governance.drafts import LabelChoice
 from ringfence_governance.errors import InvalidInput
@@ -22,9 +17,15 @@ from ringfence_governance.policy_text import load_directory, shipped_default
 from ringfence_governance.store_files import default_admin, is_store
 from ringfence_governance.subjects import Subject, local_user
 from ringfence_ingest.documents import Document, Source
-from ringfence_ingest.embedders import DEFAULT_EMBEDDER, Embedder, open_embedder, open_embedder_of
+from ringfence_ingest.embedders import Embedder
+from ringfence_ingest.limits import BYTES_MAX
+from ringfence_ingest.pipeline import ingest
+from ringfence_ingest.progress import Progress
+from ringfence_ingest.sources import open_source
+from ringfence_ingest.summary import Summary
 
 from .boundary import public
+from .embedding import opened
 from .reader import Reader
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Store:
         trust_other: bool = False,
         remove_vanished: bool = False,
         encoding: str | None = None,
-        bytes_max: int | None = None,
+        bytes_max: int = BYTES_MAX,
         dry_run: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Summary:
@@ -122,22 +123,21 @@ class Store:
             StoreBusy: Another ingest is running.
         """
         subject = Subject(local_user() if as_user is None else as_user)
-        sources = [open_source(each, include=include, exclude=exclude) for each in (source, *more)]
-        limits = {} if bytes_max is None else {"bytes_max": bytes_max}
-        settings = Settings(
-            label=label,
-            trust_other=trust_other,
-            remove_vanished=remove_vanished,
-            encoding=encoding,
-            dry_run=dry_run,
-            **limits,
-        )
+        sources = [
+            open_source(each, include=include, exclude=exclude, bytes_max=bytes_max)
+            for each in (source, *more)
+        ]
         return ingest(
             self.__door,
             subject,
             sources,
             embedder=self.__opened(),
-            settings=settings,
+            label=label,
+            trust_other=trust_other,
+            remove_vanished=remove_vanished,
+            encoding=encoding,
+            bytes_max=bytes_max,
+            dry_run=dry_run,
             on_progress=on_progress,
         )
 
@@ -145,11 +145,8 @@ class Store:
         return self.__opened().embed([text])[0]
 
     def __opened(self) -> Embedder:
-        if self.__embedder is None:
-            known = self.__door.vector_model()
-            self.__embedder = open_embedder_of(known) if known is not None else DEFAULT_EMBEDDER
-        if isinstance(self.__embedder, str):
-            self.__embedder = open_embedder(self.__embedder)
+        if self.__embedder is None or isinstance(self.__embedder, str):
+            self.__embedder = opened(self.__embedder, self.__door.vector_model())
         return self.__embedder
 
 

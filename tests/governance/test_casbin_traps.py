@@ -15,9 +15,9 @@ import pytest
 from casbin.effect import AllowAndDenyEffector
 from casbin.persist.adapters import FileAdapter
 
-from ringfence_governance import snapshot as snapshot_module
 from ringfence_governance.errors import PolicyRefused
 from ringfence_governance.labels import Label
+from ringfence_governance.matcher_values import MatchedContext, MatchedObject, MatchedSubject
 from ringfence_governance.policy_checks import DEPTH_MAX
 from ringfence_governance.policy_rows import Facts, Link, PolicyRows, Rule
 from ringfence_governance.policy_text import parse_policy_csv
@@ -304,11 +304,7 @@ def test_a_mapping_as_a_request_has_methods_that_are_true() -> None:
     enforcer.add_policy("x", "d", "read", "allow")
     assert enforcer.enforce({"keys": False}, "d", "read")
 
-    for kind in (
-        snapshot_module.MatchedSubject,
-        snapshot_module.MatchedObject,
-        snapshot_module.MatchedContext,
-    ):
+    for kind in (MatchedSubject, MatchedObject, MatchedContext):
         assert not [name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -306,14 +307,15 @@ def test_a_row_object_is_canonical_or_is_not_made() -> None:
     with pytest.raises(PolicyRefused) as refused:
         Rule("Bob", "*", "*", "read", "any", "*", "now", T9, "Allow")
     assert [(finding.file, finding.line) for finding in refused.value.findings] == [("<row>", 1)] * 3
-    for make in (
+    makes: tuple[Callable[[], object], ...] = (
         lambda: Link("g4", "a/user:u", "a/group:g"),  # type: ignore[arg-type]
         lambda: Facts("a/user:u", True, frozenset()),
         lambda: Facts("a/user:u", 1, ["hr"]),  # type: ignore[arg-type]
         lambda: Facts("a/user:u", 1, frozenset({5})),  # type: ignore[arg-type]
         lambda: Rule(5, None, [], 1, 2, 3, 4, 5, 6),  # type: ignore[arg-type]
         lambda: from_fields([]),
-    ):
+    )
+    for make in makes:
         with pytest.raises(PolicyRefused):
             make()
 

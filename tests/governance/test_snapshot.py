@@ -49,7 +49,7 @@ def snapshot() -> Snapshot:
 
 
 def ask(actor: str = "acme/user:dora", **changed: Any) -> Request:
-    fields = {
+    fields: dict[str, Any] = {
         "actor": actor,
         "object_id": "acme/label:x",
         "label": LABEL,
@@ -252,7 +252,7 @@ def test_groups_are_those_casbin_finds_a_link_to(seed: int) -> None:
         (low, high) for low in range(24) for high in range(low + 1, min(low + 5, 24)) if dice.random() < 0.4
     }
     plain = RoleManager(10)
-    lines = []
+    lines: list[str] = []
     for low, high in sorted(links):
         text = f"g, {names[low]}, {names[high]}"
         try:

@@ -37,7 +37,7 @@ def table(of: PolicyBundle) -> LabelTable:
 
 
 def cases() -> list[object]:
-    found = []
+    found: list[object] = []
     for name in SAMPLES:
         text = ringfence_policies.sample(name).joinpath("tests.yaml").read_text(encoding="utf-8")
         for case in yaml.safe_load(text)["cases"]:

@@ -15,7 +15,9 @@ from .entry import PROGRAM, ReportingGroup
 
 __all__ = ["app", "main"]
 
-_EPILOG = "Exit codes: 0 done, 1 refused or nothing found, 2 misuse. Every command is described in docs/cli.md."
+_EPILOG = (
+    "Exit codes: 0 done, 1 refused or nothing found, 2 misuse. Every command is described in docs/cli.md."
+)
 
 app = typer.Typer(
     name=PROGRAM,

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .failures import NOT_DONE, Failure
+from .failures import DONE, Failure
 from .printable import one_line, visible
 
 Show = Callable[[Console], None]
@@ -27,13 +27,13 @@ PIPE_COLUMNS = 10_000
 """Width where no terminal limits it, so that a line stays a line for grep."""
 
 
-def finish(facts: Mapping[str, Any], show: Show, *, as_json: bool, found: bool = True) -> NoReturn:
+def finish(facts: Mapping[str, Any], show: Show, *, as_json: bool, code: int = DONE) -> NoReturn:
     """Print an answer and end the command.
 
     Args:
         facts: The JSON object, in the order of its keys.
         show: Prints the same for people.
-        found: Whether there is anything in it; else the exit code is 1.
+        code: The exit code.
 
     Raises:
         typer.Exit: Always.
@@ -43,7 +43,7 @@ def finish(facts: Mapping[str, Any], show: Show, *, as_json: bool, found: bool =
     else:
         show(console())
     sys.stdout.flush()
-    raise typer.Exit(0 if found else NOT_DONE)
+    raise typer.Exit(code)
 
 
 def report(failure: Failure, *, as_json: bool) -> None:

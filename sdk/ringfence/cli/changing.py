@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .answers import finish, lines
+from .failures import DONE, NOT_DONE
 from .options import AsJson, AsSubject, StorePath, Ticket, Why
 from .stores import opened
 
@@ -24,7 +25,9 @@ Object = Annotated[
     str, typer.Argument(metavar="OBJECT", help="tenant/label:NAME, tenant/set:NAME, tenant/policy, or '*'.")
 ]
 Member = Annotated[str, typer.Argument(metavar="MEMBER", help="Who belongs: a principal.")]
-Group = Annotated[str, typer.Argument(metavar="GROUP", help="To what: tenant/group:NAME or tenant/role:NAME.")]
+Group = Annotated[
+    str, typer.Argument(metavar="GROUP", help="To what: tenant/group:NAME or tenant/role:NAME.")
+]
 
 
 def grant(
@@ -86,7 +89,12 @@ def revoke(
         revoked = open_store.as_user(subject).revoke(principal, action, object_id, why=why, ticket=ticket)
     facts = {"revoked": revoked, "subject": principal, "action": action, "object": object_id}
     said = f"revoked {revoked}" if revoked else "no such grant stands"
-    finish(facts, lines(f"{said}: {principal} {action} {object_id}"), as_json=as_json, found=bool(revoked))
+    finish(
+        facts,
+        lines(f"{said}: {principal} {action} {object_id}"),
+        as_json=as_json,
+        code=DONE if revoked else NOT_DONE,
+    )
 
 
 def add_member(
@@ -120,4 +128,4 @@ def remove_member(
         changed = open_store.as_user(subject).remove_member(member, group, why=why, ticket=ticket)
     said = "removed" if changed else "is not in it"
     facts = {"changed": changed, "member": member, "group": group}
-    finish(facts, lines(f"{said}: {member} in {group}"), as_json=as_json, found=changed)
+    finish(facts, lines(f"{said}: {member} in {group}"), as_json=as_json, code=DONE if changed else NOT_DONE)

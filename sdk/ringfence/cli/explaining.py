@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from .answers import finish, lines, table
+from .failures import DONE, NOT_DONE
 from .options import AsJson, AsSubject, ObjectId, Purpose, StorePath, Via
 from .stores import opened
 
@@ -21,7 +22,9 @@ def why(
     subject: AsSubject = None,
     auditor: Annotated[
         str | None,
-        typer.Option("--by", metavar="AUDITOR", help="An auditor who asks about SUBJECT and is told everything."),
+        typer.Option(
+            "--by", metavar="AUDITOR", help="An auditor who asks about SUBJECT and is told everything."
+        ),
     ] = None,
     purpose: Purpose = "",
     via: Via = None,
@@ -38,13 +41,11 @@ def why(
     finish(facts, lines(*_explanation(facts)), as_json=as_json)
 
 
-def who(
-    store: StorePath, object_id: ObjectId, subject: AsSubject = None, as_json: AsJson = False
-) -> None:
+def who(store: StorePath, object_id: ObjectId, subject: AsSubject = None, as_json: AsJson = False) -> None:
     """Say, to an auditor, who may read a document or passage now."""
     with opened(store) as open_store:
         facts = open_store.as_user(subject).who(object_id).to_mapping()
-    finish(facts, lines(*facts["readers"]), as_json=as_json, found=bool(facts["readers"]))
+    finish(facts, lines(*facts["readers"]), as_json=as_json, code=DONE if facts["readers"] else NOT_DONE)
 
 
 def log(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) -> None:
@@ -66,7 +67,9 @@ def log(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) ->
         ]
         out.print(table(["at", "verb", "outcome", "subject", "rows", "rows hidden"], rows))
 
-    finish({"records": records, "count": len(records)}, show, as_json=as_json, found=bool(records))
+    finish(
+        {"records": records, "count": len(records)}, show, as_json=as_json, code=DONE if records else NOT_DONE
+    )
 
 
 def _explanation(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,8 @@ import typer
 
 from ringfence_governance.errors import InvalidInput, RingfenceError
 
+DONE = 0
+
 NOT_DONE = 1
 """Refused, or nothing found."""
 
@@ -40,7 +42,9 @@ class Failure:
         return {"error": {"type": self.kind, "message": self.message, "hint": self.hint}}
 
 
-INTERRUPTED = Failure("Interrupted", "interrupted", "what was published before stays; call it again to go on", 130)
+INTERRUPTED = Failure(
+    "Interrupted", "interrupted", "what was published before stays; call it again to go on", 130
+)
 
 
 def failure_of(error: Exception) -> Failure:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .answers import finish, lines, table
+from .failures import DONE, NOT_DONE
 from .options import AsJson, AsSubject, Embedder, Purpose, StorePath, Via
 from .printable import one_line
 from .stores import opened
@@ -38,7 +39,12 @@ def search(
     with opened(store, embedder) as open_store:
         reader = open_store.as_user(subject, via=via or (), purpose=purpose)
         result = reader.search(query, k=k, mode=mode)
-    finish(result.to_mapping(), lambda out: _show(result, out), as_json=as_json, found=bool(result.hits))
+    finish(
+        result.to_mapping(),
+        lambda out: _show(result, out),
+        as_json=as_json,
+        code=DONE if result.hits else NOT_DONE,
+    )
 
 
 def list_documents(
@@ -58,7 +64,7 @@ def list_documents(
             out.print(table(["id", "path", "title", "bytes", "modified", "label"], rows))
         lines(f"{len(found)} readable documents, as of {found.as_of}")(out)
 
-    finish(found.to_mapping(), show, as_json=as_json, found=bool(len(found)))
+    finish(found.to_mapping(), show, as_json=as_json, code=DONE if len(found) else NOT_DONE)
 
 
 def _show(result: SearchResult, out: Console) -> None:
@@ -80,4 +86,4 @@ def _heading(hit: Hit) -> Text:
 def _origin(hit: Hit) -> Text:
     label = f", label {hit.label}" if hit.label else ""
     span = f"characters {hit.source.start} to {hit.source.end}"
-    return Text(one_line(f"passage {hit.id} of document {hit.document}, {span}{label}"), style="dim").copy()
+    return Text(one_line(f"passage {hit.id} of document {hit.document}, {span}{label}"), style="dim")
