@@ -59,6 +59,19 @@ class Drafter:
             f"encoding={self.encoding or 'utf-8'};language={self.language}"
         )
 
+    def read(self, item: SourceItem, loaded: Loaded) -> tuple[ParsedDocument, tuple[Span, ...]]:
+        """Return a document's text and where it is cut, without any vector.
+
+        Raises:
+            FileTrouble: It cannot be parsed, or holds no word.
+        """
+        media_type = media_type_of(item.path, loaded.content, item.media_type)
+        parsed = self.parser.parse(loaded.content, media_type, loaded.charset or self.encoding)
+        spans = cut(parsed.text, parsed.media_type)
+        if not spans:
+            raise FileSkipped("a file without a word", "a file with text", "nothing to do")
+        return parsed, spans
+
     def draft(self, item: SourceItem, loaded: Loaded, sha256: str, chosen: ChosenLabel) -> DocumentDraft:
         """Return the draft of one document.
 
@@ -66,11 +79,7 @@ class Drafter:
             FileTrouble: It cannot be parsed, or holds no word.
             InvalidInput: Its title, time or path is malformed.
         """
-        media_type = media_type_of(item.path, loaded.content, item.media_type)
-        parsed = self.parser.parse(loaded.content, media_type, loaded.charset or self.encoding)
-        spans = cut(parsed.text, parsed.media_type)
-        if not spans:
-            raise FileSkipped("a file without a word", "a file with text", "nothing to do")
+        parsed, spans = self.read(item, loaded)
         return DocumentDraft(
             path=item.path,
             title=short_title(item.title or "") or parsed.title or item.path.rpartition("/")[2],

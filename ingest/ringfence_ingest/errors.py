@@ -5,11 +5,11 @@
     RingfenceError
     ├── InvalidInput             (governance) mend it and call again
     │   ├── SourceRefused        the source itself cannot be opened as asked: nothing was read
-    │   └── LabelFileRefused     a .ringfence.yaml is malformed or could have been planted
-    ├── FileTrouble              this one file was not ingested; the run goes on
-    │   └── FileSkipped          this file holds nothing Ringfence can read; no defect
-    └── EmbedderUnavailable      the model is not there, or not the one it should be
-        └── WeightsChanged       its files are not the pinned ones; nothing was loaded
+    │   ├── LabelFileRefused     a .ringfence.yaml is malformed or could have been planted
+    │   └── EmbedderUnavailable  the model is not there, or not the one it should be
+    │       └── WeightsChanged   its files are not the pinned ones; nothing was loaded
+    └── FileTrouble              this one file was not ingested; the run goes on
+        └── FileSkipped          this file holds nothing Ringfence can read; no defect
 
 A message says what was found, what was expected and what to do. It names
 paths, sizes and kinds; it never holds a word of a document.
@@ -48,7 +48,7 @@ class FileSkipped(FileTrouble):
     """One file holds nothing Ringfence can read: empty, or of a kind it does not know."""
 
 
-class EmbedderUnavailable(RingfenceError):
+class EmbedderUnavailable(InvalidInput):
     """The embedding model cannot be used: a package or a file is missing."""
 
 

@@ -56,7 +56,7 @@ def ingest(
         label: The label of every document that has none of its own; None: each source says.
         trust_other: Let `other` of file modes mean everybody in tenant `local`.
         remove_vanished: Remove what the source has no more, if all of it could be listed.
-        dry_run: Write nothing; the summary's `planned` says what would be done.
+        dry_run: Write nothing; the counts say what would be done, `planned` says it for each document.
         publish_every: Documents between two publications, from 1.
         bytes_max: Largest file that is read.
         encoding: What text files without a mark are encoded in; None means UTF-8.

@@ -65,10 +65,12 @@ class SourceRun:
         )
 
     def report_to(self, on_progress: OnProgress | None, number: int, sources: int) -> None:
+        """Tell `on_progress` after each item; this source is the `number`-th of `sources`."""
         self._on_progress = on_progress
         self._place = (number, sources)
 
     def all_items(self) -> None:
+        """Deal with every item of the source, publishing as it goes."""
         expected = operator.length_hint(self._source, -1)
         for count, item in enumerate(self._source.items(), 1):
             if isinstance(item, SourceTrouble):
@@ -81,7 +83,8 @@ class SourceRun:
             self._tell(count, expected if expected >= 0 else None)
 
     def vanished(self) -> None:
-        if not self._settings.remove_vanished or self._settings.dry_run:
+        """Remove what was ingested before and is no more, if asked and if all could be listed."""
+        if not self._settings.remove_vanished:
             return
         gone = sorted(self._known - self._seen)
         if gone and not self._listed_all:
@@ -123,7 +126,7 @@ class SourceRun:
             self._tally.planned.append(
                 PlannedDocument(self._identity.uri, item.path, chosen.label, chosen.origin, state)
             )
-        elif state == "unchanged":
+        if state == "unchanged":
             self._tally.unchanged += 1
         elif state == "label_changed":
             self._relabel(item.path, chosen)
@@ -145,19 +148,26 @@ class SourceRun:
         self, item: SourceItem, loaded: Loaded, sha256: str, chosen: ChosenLabel, state: State
     ) -> None:
         try:
-            draft = self._drafter.draft(item, loaded, sha256, chosen)
+            chunks = self._put(item, loaded, sha256, chosen)
         except FileTrouble:
             # What was stored earlier stays readable, so at least its label must be today's.
             if item.path in self._known and self._ingestion.relabel(item.path, chosen.label):
                 self._unpublished += 1
             raise
-        self._ingestion.put(draft)
         self._unpublished += 1
-        self._tally.chunks += len(draft.chunks)
+        self._tally.chunks += chunks
         if state == "new":
             self._tally.added += 1
         else:
             self._tally.changed += 1
+
+    def _put(self, item: SourceItem, loaded: Loaded, sha256: str, chosen: ChosenLabel) -> int:
+        """Write one document; return how many chunks it has. A dry run reads it and stops there."""
+        if self._settings.dry_run:
+            return len(self._drafter.read(item, loaded)[1])
+        draft = self._drafter.draft(item, loaded, sha256, chosen)
+        self._ingestion.put(draft)
+        return len(draft.chunks)
 
     def _trouble(self, trouble: SourceTrouble) -> None:
         self._listed_all = self._listed_all and not trouble.hides_documents

@@ -21,6 +21,7 @@ from .errors import FileTrouble, LabelFileRefused, SourceRefused
 from .folder_walk import FoundFile, is_maildir, walk
 from .label_files import FILE_NAME, LabelFile, parse_label_file
 from .limits import BYTES_MAX, LABEL_FILE_BYTES_MAX
+from .media_types import MAIL, media_type_of_path
 from .posix_labels import Mode
 from .selection import Selection
 from .sources_mail import MailSettings, maildir_items, mbox_items
@@ -172,7 +173,9 @@ def file_item(
             content = read_whole(opened, bytes_max)
             return Loaded(content, opened.modified, opened.facts(above))
 
-    return SourceItem(path=path, load=load, label_files=label_files)
+    # A mail kept as a file of its own names people as one in a mailbox does.
+    is_mail = media_type_of_path(path) == MAIL
+    return SourceItem(path=path, load=load, label_files=label_files, is_mail=is_mail)
 
 
 def split_place(place: str | Path) -> tuple[Path, str]:

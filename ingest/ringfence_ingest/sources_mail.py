@@ -22,9 +22,8 @@ from .errors import FileTrouble
 from .label_files import LabelFile
 from .limits import BYTES_MAX
 from .mailboxes import Mail, split_mbox, without_status_lines
+from .media_types import MAIL
 from .posix_labels import Mode
-
-MAIL_TYPE = "message/rfc822"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,7 @@ def _mail_item(path: str, load: Callable[[int], Loaded], settings: MailSettings)
     return SourceItem(
         path=path,
         load=load,
-        media_type=MAIL_TYPE,
+        media_type=MAIL,
         rule_path=settings.rule_path,
         label_files=settings.label_files,
         is_mail=True,

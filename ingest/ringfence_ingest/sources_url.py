@@ -24,8 +24,8 @@ from .folder_walk import MBOX_ENDINGS
 from .label_files import FILE_NAME, LabelFile, parse_label_file
 from .limits import BYTES_MAX, LABEL_FILE_BYTES_MAX
 from .mailboxes import Mail, split_mbox
+from .media_types import MAIL, media_type_of_path
 from .selection import Selection
-from .sources_mail import MAIL_TYPE
 
 
 class UrlSource:
@@ -89,6 +89,7 @@ class UrlSource:
             path=path,
             load=lambda bytes_max: self._load(path, detail, bytes_max),
             label_files=partial(self._label_files, path),
+            is_mail=media_type_of_path(path) == MAIL,
         )
 
     def _mails(self, path: str) -> Iterator[SourceItem | SourceTrouble]:
@@ -108,7 +109,7 @@ class UrlSource:
         return SourceItem(
             path=f"{path}/{mail.key}",
             load=load,
-            media_type=MAIL_TYPE,
+            media_type=MAIL,
             rule_path=path,
             label_files=partial(self._label_files, path),
             is_mail=True,

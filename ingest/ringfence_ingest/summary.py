@@ -88,8 +88,8 @@ class Summary:
         refused: Files whose label or whose ingester's rights stood against it.
         skipped: Files with nothing to read in them.
         notes: What else the user should know, such as why nothing was removed.
-        planned: In a dry run, what would be done; else empty.
-        dry_run: Whether nothing was written.
+        planned: In a dry run, the label and action of each document; else empty.
+        dry_run: Whether nothing was written; the counts then say what would have been.
         seconds: How long the run took.
     """
 

@@ -5,19 +5,15 @@ Nothing here is skipped: what is missing on the machine fails the test and says 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(Path(__file__).parent))
+from .corpus_fetch import CorpusMissing, kernel_docs, spam_assassin
+from .measured import Measured
 
-from corpus_fetch import CorpusMissing, kernel_docs, spam_assassin  # noqa: E402
-from measured import Measured  # noqa: E402
-
-CACHE = REPO / ".cache" / "real"
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "real"
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+DOCUMENTS = "Documentation/"
 KINDS = (".rst", ".txt", ".yaml")
 DROPPED = frozenset({"THE REST", "DOCUMENTATION"})
 KEEPER = "kernel/service:mirror"
@@ -32,21 +33,46 @@ _NAME = re.compile(r"[a-z0-9_][a-z0-9._@+=-]{0,126}", re.ASCII)
 
 
 @dataclass(frozen=True)
+class FilePattern:
+    """One F: or X: pattern.
+
+    Args:
+        literal: What stands before its first wildcard; most paths differ there already.
+        expression: The whole, matched from a path's start.
+        depth: How many `/` it has.
+        is_folder: Whether all beneath it is meant.
+    """
+
+    literal: str
+    expression: re.Pattern[str]
+    depth: int
+    is_folder: bool
+
+    def covers(self, path: str) -> bool:
+        """Say whether a path is covered: beneath a folder's pattern, or of the pattern's own depth."""
+        return (
+            path.startswith(self.literal)
+            and (self.is_folder or path.count("/") == self.depth)
+            and self.expression.match(path) is not None
+        )
+
+
+@dataclass(frozen=True)
 class Section:
     """One section of MAINTAINERS."""
 
     title: str
     group: str
     members: frozenset[str]
-    files: tuple[str, ...]
-    excluded: tuple[str, ...]
+    files: tuple[FilePattern, ...]
+    excluded: tuple[FilePattern, ...]
     names: tuple[re.Pattern[str], ...]
 
     def owns(self, path: str) -> bool:
         """Say whether a document is this section's."""
-        if any(_covers(pattern, path) for pattern in self.excluded):
+        if any(pattern.covers(path) for pattern in self.excluded):
             return False
-        return any(_covers(pattern, path) for pattern in self.files) or any(
+        return any(pattern.covers(path) for pattern in self.files) or any(
             name.search(path) for name in self.names
         )
 
@@ -109,13 +135,15 @@ def read_kernel(package: Path) -> KernelCorpus:
     folder = next(package.glob("usr/share/doc/linux-doc-*"))
     paths = {
         str(file.relative_to(folder)).removesuffix(".gz"): file
-        for file in sorted((folder / "Documentation").rglob("*"))
+        for file in sorted((folder / DOCUMENTS).rglob("*"))
         if file.is_file() and not file.is_symlink()
     }
     refused: Counter[str] = Counter()
     text = gzip.decompress((folder / "MAINTAINERS.gz").read_bytes()).decode()
     folders = {str(parent) for path in paths for parent in Path(path).parents}
     sections = _sections(text, folders, refused)
+    # Most sections own code alone.
+    sections = [section for section in sections if section.files or section.names]
     documents = tuple(
         KernelDocument(path, _content(file), _owners(path, sections))
         for path, file in paths.items()
@@ -171,8 +199,8 @@ def _sections(text: str, folders: set[str], refused: Counter[str]) -> list[Secti
                 title=title,
                 group=f"kernel/group:{slug}{number}",
                 members=_people(fields["M"] + fields["R"], refused),
-                files=tuple(_pattern(value, folders) for value in fields["F"]),
-                excluded=tuple(_pattern(value, folders) for value in fields["X"]),
+                files=_patterns(fields["F"], folders),
+                excluded=_patterns(fields["X"], folders),
                 names=tuple(re.compile(value) for value in fields["N"]),
             )
         )
@@ -192,17 +220,17 @@ def _people(lines: list[str], refused: Counter[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _pattern(value: str, folders: set[str]) -> str:
-    return f"{value}/" if value in folders else value
+def _patterns(values: list[str], folders: set[str]) -> tuple[FilePattern, ...]:
+    """Return the patterns that can cover a document at all; most are about code, which is elsewhere."""
+    found = (_pattern(value, folders) for value in values)
+    return tuple(
+        pattern
+        for pattern in found
+        if pattern.literal.startswith(DOCUMENTS) or DOCUMENTS.startswith(pattern.literal)
+    )
 
 
-def _covers(pattern: str, path: str) -> bool:
-    """Say whether a path is covered: beneath a folder's pattern, or of the pattern's own depth."""
-    # Most pairs differ before the first wildcard; only the others are worth an expression.
-    literal = re.split(r"[*?]", pattern, maxsplit=1)[0]
-    if not path.startswith(literal):
-        return False
-    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    if not re.match(expression, path):
-        return False
-    return pattern.endswith("/") or path.count("/") == pattern.count("/")
+def _pattern(value: str, folders: set[str]) -> FilePattern:
+    text = f"{value}/" if value in folders else value
+    expression = re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."))
+    return FilePattern(re.split(r"[*?]", text, maxsplit=1)[0], expression, text.count("/"), text.endswith("/"))

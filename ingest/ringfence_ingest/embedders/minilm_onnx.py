@@ -7,7 +7,6 @@ vectors as sentence-transformers within 1e-6. No torch is loaded.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ from .minilm_files import DIMENSIONS, MODEL, TOKENS_MAX, WEIGHTS_FILE, check_fil
 
 INSTALL = "pip install 'ringfence[onnx]'"
 
-THREADS_MAX = 8
-"""Threads for one text of some hundred tokens; more of them wait for each other."""
+THREADS = 1
+"""Threads for one text; see `transformer.THREADS`."""
 
 
 class OnnxMiniLM:
@@ -79,7 +78,7 @@ def open_minilm_onnx() -> OnnxMiniLM:
         ) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = min(os.cpu_count() or 1, THREADS_MAX)
+    options.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()

@@ -80,8 +80,8 @@ def lines(*parts: str | Text) -> Show:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Return a table of plain cells; None is an empty one."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    """Return a table of plain cells; None is an empty one, and a head of empty names is left out."""
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for name in columns:
         made.add_column(name, overflow="fold")
     for row in rows:

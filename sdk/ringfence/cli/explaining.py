@@ -18,7 +18,10 @@ ARROW = " → "
 
 def why(
     store: StorePath,
-    object_id: ObjectId,
+    object_id: Annotated[
+        str,
+        typer.Argument(metavar="OBJECT", help="Id of a document or passage, or path of a readable document."),
+    ],
     subject: AsSubject = None,
     auditor: Annotated[
         str | None,
@@ -31,12 +34,14 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Say why a document or passage may be read: the decision, its rules, the way to each."""
+    if auditor is not None and (purpose or via):
+        raise typer.BadParameter("found --purpose or --via beside --by; expected a subject alone")
     with opened(store) as open_store:
+        asked = open_store.as_user(subject, via=via or (), purpose=purpose)
         if auditor is None:
-            explained = open_store.as_user(subject, via=via or (), purpose=purpose).why(object_id)
+            explained = asked.why(object_id)
         else:
-            asked = open_store.as_user(subject, via=via or (), purpose=purpose).subject
-            explained = open_store.as_user(auditor).why_for(asked.person, object_id)
+            explained = open_store.as_user(auditor).why_for(asked.subject.person, object_id)
     facts = explained.to_mapping()
     finish(facts, lines(*_explanation(facts)), as_json=as_json)
 
@@ -73,7 +78,8 @@ def log(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) ->
 
 
 def _explanation(facts: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{facts['decision']}: {facts['subject']} reads {facts['object']} of document {facts['document']}"
+    passage = "" if facts["object"] == facts["document"] else f"passage {facts['object']} of "
+    yield f"{facts['decision']}: {facts['subject']}, read {passage}document {facts['document']}"
     if facts["label"] is not None:
         yield f"label {facts['label']}"
     for definition in facts.get("label_definition", ()):

@@ -21,6 +21,10 @@ MISUSE = 2
 """The command line, an id, a label or a policy is malformed: nothing was tried."""
 
 
+_NOISE = "Value error, "
+"""What the option parser puts before its reason for refusing a choice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What stopped a command.
@@ -65,7 +69,7 @@ def failure_of(error: Exception) -> Failure:
 
 
 def _misuse(error: typer.TyperException) -> Failure:
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace(_NOISE, "")
     context = getattr(error, "ctx", None)
     called = context.command_path if context is not None else "ringfence"
     return Failure("Usage", message[:1].lower() + message[1:], f"see '{called} --help'", error.exit_code)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DONE_COUNTS = ("added", "changed", "unchanged", "relabelled", "removed")
 """Numbers of a summary that say a document of the sources is in the store, or rightly gone from it."""
 
+REPORTS = ("refused", "failed", "skipped")
+"""Lists of a summary: files that were not ingested as asked."""
+
 
 def ingest(
     store: StorePath,
@@ -79,13 +82,16 @@ def ingest(
         str | None, typer.Option("--encoding", metavar="NAME", help="Of text files that are not UTF-8.")
     ] = None,
     bytes_max: Annotated[
-        int | None, typer.Option("--max-bytes", metavar="N", help="Largest file that is taken.", min=1)
+        int | None,
+        typer.Option("--max-bytes", metavar="N", help="Largest file, in bytes. Without it: 67108864.", min=1),
     ] = None,
     embedder: Embedder = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge everything, write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring the documents of one or more sources into a store."""
+    from ringfence_ingest.limits import BYTES_MAX
+
     fields = {
         "owner": owner,
         "readers": readers,
@@ -94,7 +100,7 @@ def ingest(
         "compartments": compartments,
         "purposes": purposes,
     }
-    given = {name: value for name, value in fields.items() if value not in (None, [])}
+    given: dict[str, object] = {name: value for name, value in fields.items() if value not in (None, [])}
     with opened(store, embedder) as open_store, progress_bar(shown=not as_json) as advance:
         summary = open_store.ingest(
             *sources,
@@ -105,11 +111,11 @@ def ingest(
             trust_other=trust_other,
             remove_vanished=remove_vanished,
             encoding=encoding,
-            bytes_max=bytes_max,
+            bytes_max=BYTES_MAX if bytes_max is None else bytes_max,
             dry_run=dry_run,
             on_progress=advance,
         )
-    _finish(summary, dry_run=dry_run, as_json=as_json)
+    _finish(summary, as_json=as_json)
 
 
 def _label(name: str | None, fields: dict[str, object], subject: str | None) -> LabelChoice | None:
@@ -127,19 +133,27 @@ def _label(name: str | None, fields: dict[str, object], subject: str | None) -> 
     return Label.from_mapping({"owner": subject if subject is not None else local_user(), **fields})
 
 
-def _finish(summary: Summary, *, dry_run: bool, as_json: bool) -> None:
-    facts = {"dry_run": dry_run, **summary.to_mapping()}
+def _finish(summary: Summary, *, as_json: bool) -> None:
+    facts = summary.to_mapping()
     # How long it took is the machine's to know; equal input gives equal output.
-    facts.pop("seconds", None)
-    done = sum(facts[name] for name in DONE_COUNTS)
+    del facts["seconds"]
+    counts = [(name, getattr(summary, name)) for name in DONE_COUNTS]
+    done = summary.planned or any(number for _, number in counts)
 
     def show(out: Console) -> None:
-        for word, reports in (("refused", summary.refused), ("failed", summary.failed)):
-            if reports:
+        from ringfence_ingest.summary import label_line
+
+        if summary.planned:
+            rows = [(plan.action, plan.path, label_line(plan.label), plan.origin) for plan in summary.planned]
+            out.print(table(["would be", "path", "label", "because of"], rows))
+        for word in REPORTS:
+            if reports := getattr(summary, word):
                 out.print(table([word, "reason"], [(each.path, each.reason) for each in reports]))
-        counts = ", ".join(f"{facts[name]} {name}" for name in DONE_COUNTS)
-        troubles = f"{len(summary.refused)} refused, {len(summary.failed)} failed"
-        would = "would be: " if dry_run else ""
-        lines(f"{would}{counts}, {troubles}; {summary.chunks} passages in {summary.seconds:.1f} s")(out)
+        numbers = [*counts, *((word, len(getattr(summary, word))) for word in REPORTS)]
+        lines(
+            *summary.notes,
+            ", ".join(f"{number} {name}" for name, number in numbers),
+            f"{summary.chunks} passages in {summary.seconds:.1f} s",
+        )(out)
 
     finish(facts, show, as_json=as_json, code=DONE if done else NOT_DONE)

@@ -7,6 +7,20 @@ from typing import Annotated
 
 import typer
 
+
+def decoded(text: str) -> str:
+    """Return `text` if it is text.
+
+    Raises:
+        typer.BadParameter: The command line held bytes that the locale's encoding does not know.
+    """
+    if text.isprintable() or text.encode("utf-8", "replace").decode() == text:
+        return text
+    raise typer.BadParameter(
+        "found bytes that are no text in this locale; expected text; mind LANG and LC_ALL"
+    )
+
+
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
 ObjectId = Annotated[str, typer.Argument(metavar="OBJECT", help="Id of a document or passage.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -35,5 +49,10 @@ Embedder = Annotated[
         help="minilm, hash, or the folder of a SentenceTransformer. Without it: the store's own, or minilm.",
     ),
 ]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why it is changed; kept with the change.")]
-Ticket = Annotated[str, typer.Option("--ticket", metavar="TEXT", help="Where it was asked for.")]
+Why = Annotated[
+    str,
+    typer.Option("--why", metavar="TEXT", help="Why it is changed; kept with the change.", callback=decoded),
+]
+Ticket = Annotated[
+    str, typer.Option("--ticket", metavar="TEXT", help="Where it was asked for.", callback=decoded)
+]

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from .answers import finish, lines, table
 from .failures import DONE, NOT_DONE
-from .options import AsJson, AsSubject, Embedder, Purpose, StorePath, Via
+from .options import AsJson, AsSubject, Embedder, Purpose, StorePath, Via, decoded
 from .printable import one_line
 from .stores import opened
 
@@ -23,7 +23,9 @@ TEXT_SHOWN = 400
 
 def search(
     store: StorePath,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="A question or some words.")],
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="A question or some words.", callback=decoded)
+    ],
     subject: AsSubject = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="How many passages at most, 1 to 1000.")] = 10,
     mode: Annotated[
@@ -62,7 +64,7 @@ def list_documents(
         if len(found):
             rows = [(each.id, each.path, each.title, each.size, each.modified, each.label) for each in found]
             out.print(table(["id", "path", "title", "bytes", "modified", "label"], rows))
-        lines(f"{len(found)} readable documents, as of {found.as_of}")(out)
+        lines(f"readable documents: {len(found)}, as of {found.as_of}")(out)
 
     finish(found.to_mapping(), show, as_json=as_json, code=DONE if len(found) else NOT_DONE)
 
@@ -70,14 +72,13 @@ def list_documents(
 def _show(result: SearchResult, out: Console) -> None:
     for hit in result.hits:
         lines(_heading(hit), f"   {one_line(hit.text, TEXT_SHOWN)}", _origin(hit), "")(out)
-    completeness = "all of them looked at" if result.complete else "not all of them looked at"
-    lines(
-        f"{len(result.hits)} hits in {result.readable} readable passages, {completeness}, as of {result.as_of}"
-    )(out)
+    looked = "all of them looked at" if result.complete else "not all of them looked at"
+    shown = f"hits: {len(result.hits)}, readable passages: {result.readable}, {looked}"
+    lines(f"{shown}, as of {result.as_of}")(out)
 
 
 def _heading(hit: Hit) -> Text:
-    title = f"  {one_line(hit.source.title)}" if hit.source.title else ""
+    title = "" if hit.source.title in ("", hit.source.path) else f"  {one_line(hit.source.title)}"
     return Text.assemble(
         f"{hit.rank:>2} ", (one_line(hit.source.path), "bold"), title, (f"  {hit.score:.4f}", "dim")
     )
@@ -86,4 +87,4 @@ def _heading(hit: Hit) -> Text:
 def _origin(hit: Hit) -> Text:
     label = f", label {hit.label}" if hit.label else ""
     span = f"characters {hit.source.start} to {hit.source.end}"
-    return Text(one_line(f"passage {hit.id} of document {hit.document}, {span}{label}"), style="dim")
+    return Text("   " + one_line(f"passage {hit.id} of document {hit.document}, {span}{label}"), style="dim")

@@ -1,0 +1,49 @@
+"""One store, made once and copied for each test that wants one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .worlds import World, copy_world, draft, label, make_world
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """An empty store with the policy of :mod:`worlds`. Tests take `world`, its copy."""
+    world = make_world(tmp_path_factory.mktemp("template"))
+    world.door.close()
+    return world
+
+
+@pytest.fixture(scope="session")
+def filled_template(template: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = copy_world(template, tmp_path_factory.mktemp("filled"))
+    world.put(
+        draft("public.txt", "the canteen opens at nine\nand closes at two", "acme/label:staff"),
+        draft("pay/salaries.txt", "dora earns ninety\nhal earns eighty", "acme/label:payroll"),
+        draft("project.txt", "the offer to meridian", "acme/label:project"),
+        draft("board.txt", "the merger with tarnfield", "acme/label:board"),
+        draft("ann.txt", "a note of ann", label("acme/user:ann")),
+    )
+    world.put(draft("plans.txt", "the foundry closes", "borealis/label:plans"), who="borealis/user:bo")
+    world.door.close()
+    return world
+
+
+@pytest.fixture
+def world(template: World, tmp_path: Path) -> Iterator[World]:
+    """An empty store of its own."""
+    world = copy_world(template, tmp_path / "world")
+    yield world
+    world.door.close()
+
+
+@pytest.fixture
+def filled(filled_template: World, tmp_path: Path) -> Iterator[World]:
+    """A store of its own with documents under several labels."""
+    world = copy_world(filled_template, tmp_path / "world")
+    yield world
+    world.door.close()
