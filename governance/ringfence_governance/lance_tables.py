@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lance
-import lancedb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -101,6 +100,9 @@ class LanceTables:
 
     def create(self) -> Versions:
         """Make the empty tables as a LanceDB database; return their versions."""
+        # Needed only here; loading it takes four times as long as all the rest of an open.
+        import lancedb
+
         with _named("the tables", "written"):
             database = lancedb.connect(str(self._root))
             for name, schema in SCHEMAS.items():

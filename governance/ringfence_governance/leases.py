@@ -26,6 +26,9 @@ LEASE_S = 60
 RENEW_S = 15.0
 """How often a living writer renews it."""
 
+_HELD_HERE: set[str] = set()
+"""Holders of the leases this process holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
@@ -48,8 +51,13 @@ class WriterLease:
 
     def __enter__(self) -> WriterLease:
         holder = self._catalog.ambient.new_id("lease")
-        with self._catalog.write() as connection:
-            self._holding = _take(self._catalog, connection, holder)
+        _HELD_HERE.add(holder)
+        try:
+            with self._catalog.write() as connection:
+                self._holding = _take(self._catalog, connection, holder)
+        except BaseException:
+            _HELD_HERE.discard(holder)
+            raise
         self._thread = threading.Thread(target=self._renew_until_stopped, daemon=True, name="ringfence-lease")
         self._thread.start()
         return self
@@ -61,6 +69,7 @@ class WriterLease:
         if self._thread is not None:
             self._thread.join()
         if self._holding is not None:
+            _HELD_HERE.discard(self._holding.holder)
             with self._catalog.write() as connection:
                 _release(connection, self._holding)
 
@@ -151,9 +160,12 @@ def _row(connection: Connection) -> Row[Any] | None:
 
 
 def _is_dead(row: Row[Any]) -> bool:
-    """Whether the holder was a process of this machine that runs no more."""
+    """Whether the holder was a process of this machine that runs no more, or one here that let go."""
     if row.host != socket.gethostname():
         return False
+    if row.process == os.getpid():
+        # Let go without a word, as on a full disk; or of a process before this one that had its number.
+        return row.holder not in _HELD_HERE
     try:
         os.kill(row.process, 0)
     except ProcessLookupError:

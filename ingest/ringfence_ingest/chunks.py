@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
+from .errors import FileTrouble
 from .limits import CHUNK_CHARS_MAX
 from .media_types import MARKDOWN
 
@@ -37,7 +38,7 @@ def cut(text: str, media_type: str, *, chars_max: int = CHUNK_CHARS_MAX) -> tupl
         chars_max: Longest chunk, from 1.
 
     Raises:
-        ValueError: The cutter gave something that is not a slice of the text. Nothing is returned.
+        FileTrouble: The cutter gave something that is not the text's next slice. Nothing is returned.
     """
     splitter = MarkdownSplitter(chars_max) if media_type == MARKDOWN else TextSplitter(chars_max)
     spans: list[Span] = []
@@ -45,9 +46,17 @@ def cut(text: str, media_type: str, *, chars_max: int = CHUNK_CHARS_MAX) -> tupl
     for start, piece in splitter.chunk_indices(text):
         end = start + len(piece)
         if text[start:end] != piece or start < reached or text[reached:start].strip():
-            raise ValueError(f"chunk [{start}:{end}] is not the next slice of its text")
+            raise _inexact(f"[{start}:{end}], which is not the text's next slice")
         spans.append(Span(start, end, piece))
         reached = end
     if text[reached:].strip():
-        raise ValueError(f"no chunk holds the text from {reached}")
+        raise _inexact(f"no chunk that holds the text from {reached} on")
     return tuple(spans)
+
+
+def _inexact(found: str) -> FileTrouble:
+    return FileTrouble(
+        f"{found} from the cutter",
+        "chunks that are exact slices of the text",
+        "leave the file out, and report it",
+    )

@@ -91,7 +91,7 @@ class _Listing:
         elif entry.is_dir(follow_symlinks=False):
             self._take_folder(path)
         elif self.selection.wants_file(path):
-            is_mailbox = entry.is_file(follow_symlinks=False) and _is_mbox_file(self.root, path)
+            is_mailbox = _is_mbox_file(self.root, path)
             self.found.append(FoundFile(path, "mbox" if is_mailbox else "file"))
 
     def _take_folder(self, path: str) -> None:
@@ -144,9 +144,13 @@ def _name_trouble(path: str) -> SourceTrouble | None:
     try:
         plain_path(path)
     except InvalidInput as error:
-        shown = path.encode("utf-8", "backslashreplace").decode("ascii", "backslashreplace")
-        return SourceTrouble(shown, str(error), hides_documents=True)
+        return SourceTrouble(shown_path(path), str(error), hides_documents=True)
     return None
+
+
+def shown_path(path: str) -> str:
+    """Return a name that is not plain as ASCII on one line, for a report."""
+    return path.encode("unicode_escape").decode("ascii")
 
 
 def _link_trouble(root: Path, path: str) -> SourceTrouble:

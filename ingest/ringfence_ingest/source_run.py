@@ -18,6 +18,7 @@ from .documents import Loaded, Source, SourceItem, SourceTrouble
 from .door_protocol import Ingestion, State
 from .drafting import Drafter, content_sha256
 from .errors import FileSkipped, FileTrouble
+from .folder_walk import shown_path
 from .label_choice import ChosenLabel, LabelChooser
 from .posix_labels import Accounts
 from .progress import OnProgress, Progress
@@ -51,6 +52,7 @@ class SourceRun:
         self._settings = settings
         self._tally = tally
         self._seen: set[str] = set()
+        self._unread: list[str] = []
         self._known = ingestion.paths()
         self._listed_all = True
         self._unpublished = 0
@@ -86,7 +88,9 @@ class SourceRun:
         """Remove what was ingested before and is no more, if asked and if all could be listed."""
         if not self._settings.remove_vanished:
             return
-        gone = sorted(self._known - self._seen)
+        # What cannot be read may be a mailbox, whose mails are then out of sight, not gone.
+        hidden = tuple(f"{path}/" for path in self._unread)
+        gone = sorted(path for path in self._known - self._seen if not path.startswith(hidden))
         if gone and not self._listed_all:
             self._tally.notes.append(
                 f"{self._identity.uri}: found {len(gone)} stored documents that were not seen, and parts of the "
@@ -103,6 +107,10 @@ class SourceRun:
         """Deal with one item; what is wrong with it becomes a report."""
         try:
             path = plain_path(item.path)
+        except InvalidInput as error:
+            self._report(shown_path(str(item.path)), "failed", str(error))
+            return
+        try:
             if path in self._seen:
                 raise FileTrouble(
                     "a second document of this path", "each path once", "give each document a path of its own"
@@ -117,7 +125,11 @@ class SourceRun:
             self._report(item.path, "failed", str(error))
 
     def _item(self, item: SourceItem) -> None:
-        loaded = item.load(self._settings.bytes_max)
+        try:
+            loaded = item.load(self._settings.bytes_max)
+        except FileTrouble:
+            self._unread.append(item.path)
+            raise
         chosen = self._chooser.choose(item, loaded)
         self._ingestion.check_label(chosen.label)
         sha256 = content_sha256(loaded.content)

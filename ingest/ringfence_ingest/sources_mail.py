@@ -19,6 +19,7 @@ from ringfence_governance.errors import InvalidInput
 from .beneath import modes_above, open_file, open_folder, read_whole, too_large
 from .documents import Loaded, SourceItem, SourceTrouble
 from .errors import FileTrouble
+from .folder_walk import shown_path
 from .label_files import LabelFile
 from .limits import BYTES_MAX
 from .mailboxes import Mail, split_mbox, without_status_lines
@@ -148,7 +149,7 @@ def maildir_items(root: Path, path: str, settings: MailSettings) -> Iterator[Sou
         try:
             mail_path = plain_path(settings.path_of(key))
         except InvalidInput as error:
-            yield SourceTrouble(ascii(file), str(error), hides_documents=True)
+            yield SourceTrouble(shown_path(file), str(error), hides_documents=True)
             continue
         yield _mail_item(mail_path, partial(_load_maildir_mail, root, file, settings), settings)
 

@@ -20,7 +20,7 @@ from ringfence_governance.errors import InvalidInput
 from .beneath import time_text, too_large
 from .documents import Loaded, SourceItem, SourceTrouble
 from .errors import FileTrouble, LabelFileRefused, SourceRefused
-from .folder_walk import MBOX_ENDINGS
+from .folder_walk import MBOX_ENDINGS, shown_path
 from .label_files import FILE_NAME, LabelFile, parse_label_file
 from .limits import BYTES_MAX, LABEL_FILE_BYTES_MAX
 from .mailboxes import Mail, split_mbox
@@ -69,7 +69,7 @@ class UrlSource:
             try:
                 path = plain_path(name)
             except InvalidInput as error:
-                yield SourceTrouble(ascii(name), str(error), hides_documents=True)
+                yield SourceTrouble(shown_path(name), str(error), hides_documents=True)
                 continue
             if self._single or self._selection.wants_path(path):
                 yield from self._items_of(path, detail)

@@ -177,6 +177,12 @@ def label_line(label: LabelChoice) -> str:
     if not isinstance(label, Label):
         return label
     parts = [f"owner {label.owner}"]
+    for name in ("readers", "denied", "compartments"):
+        if values := sorted(getattr(label, name)):
+            parts.append(f"{name} {' '.join(values)}")
+            if name == "denied" and label.level:
+                continue
+    parts = [f"owner {label.owner}"]
     if label.readers:
         parts.append(f"readers {' '.join(sorted(label.readers))}")
     if label.denied:

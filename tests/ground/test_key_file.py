@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from ringfence_governance import key_file
 from ringfence_governance.door import Door
 from ringfence_governance.errors import KeyUnavailable, StoreCorrupt, StoreError

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from ringfence_governance import seal
 from ringfence_governance.errors import RingfenceError, StoreCorrupt
 from ringfence_governance.key_store import KeyStore
@@ -15,19 +15,19 @@ from ringfence_governance.labels import LabelEntry
 from ringfence_governance.lance_tables import TableChange
 from ringfence_governance.rows import cell
 
-from .worlds import World, draft, label, open_world
+from .worlds import World, database, draft, label, open_world
 
 HAL, BOB = "acme/user:hal", "acme/user:bob"
 
 
 def wrapped(world: World, table: str = "document_keys") -> list[tuple[object, ...]]:
-    with sqlite3.connect(world.keys / "keys.db") as database:
-        return database.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+    with database(world.keys / "keys.db") as opened:
+        return opened.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
 
 
 def execute(world: World, statement: str, *values: object) -> None:
-    with sqlite3.connect(world.keys / "keys.db") as database:
-        assert database.execute(statement, values).rowcount == 1
+    with database(world.keys / "keys.db") as opened:
+        assert opened.execute(statement, values).rowcount == 1
 
 
 def entry_of(world: World, name: str) -> LabelEntry:
@@ -53,8 +53,8 @@ def test_a_row_whose_atom_was_swapped_in_the_table_does_not_open(filled: World) 
             "chunks": TableChange(atoms=dict.fromkeys(chunks, project.atom)),
         },
     )
-    with sqlite3.connect(filled.path / "catalog.db") as database:
-        database.execute("UPDATE publications SET versions = ?", [str(dict(versions)).replace("'", '"')])
+    with database(filled.path / "catalog.db") as opened:
+        opened.execute("UPDATE publications SET versions = ?", [str(dict(versions)).replace("'", '"')])
     again = filled.reopened()
     with pytest.raises(StoreCorrupt, match="does not open: no key for its document under its label"):
         again.see(BOB)
@@ -165,7 +165,12 @@ def test_one_cell_does_not_open_in_another_row_or_column(filled: World) -> None:
     document = filled.see(HAL).ids["pay/salaries.txt"]
     version = ground.moment().publication.versions["chunks"]
     rows: pa.Table = ground.tables.scan(
-        "chunks", version, [entry.atom], ["text", "metadata", "vector"], ids=[document], id_column="document_id"
+        "chunks",
+        version,
+        [entry.atom],
+        ["text", "metadata", "vector"],
+        ids=[document],
+        id_column="document_id",
     )
     first, second = rows.to_pylist()
     cipher = ground.keys.keyring([entry]).cipher(document, entry.atom)
@@ -188,7 +193,10 @@ def test_deleted_wraps_are_overwritten_in_the_database_file(filled: World) -> No
 
 def test_a_wrap_is_no_key_in_clear(filled: World) -> None:
     ground = filled.ground
-    secrets = [ground.keys._master.secret, *(ground.keys.store_key(purpose) for purpose in ("as_of", "query"))]
+    secrets = [
+        ground.keys._master.secret,
+        *(ground.keys.store_key(purpose) for purpose in ("as_of", "query")),
+    ]
     everything = b"".join(file.read_bytes() for file in filled.keys.glob("keys.db*"))
     assert not [secret for secret in secrets if secret in everything]
 

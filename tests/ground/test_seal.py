@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+
 from ringfence_governance import seal
 from ringfence_governance.errors import StoreCorrupt
 from ringfence_governance.rows import cell
@@ -18,7 +19,13 @@ from .worlds import World, subject
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 PLAIN = b"the salary of dora"
-CELL = {"store_id": "s" * 32, "table": "chunks", "document_id": "d" * 32, "row_id": "r" * 32, "column": "text"}
+CELL = {
+    "store_id": "s" * 32,
+    "table": "chunks",
+    "document_id": "d" * 32,
+    "row_id": "r" * 32,
+    "column": "text",
+}
 
 
 @pytest.fixture
@@ -57,7 +64,9 @@ def test_no_truncated_or_extended_value_opens(sealed: bytes) -> None:
 
 
 def test_a_value_too_short_to_be_sealed_is_named_as_such() -> None:
-    with pytest.raises(StoreCorrupt, match=f"found a sealed value of 3 bytes; expected at least {OVERHEAD_BYTES}"):
+    with pytest.raises(
+        StoreCorrupt, match=f"found a sealed value of 3 bytes; expected at least {OVERHEAD_BYTES}"
+    ):
         Cipher(KEY).open(b"abc", b"")
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import sqlite3
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from ringfence_governance import durable_files, store_files
 from ringfence_governance.catalog import Catalog
 from ringfence_governance.door import Door
@@ -30,7 +27,18 @@ from ringfence_governance.lance_tables import LanceTables
 from ringfence_governance.policy_rows import PolicyRows
 from ringfence_governance.policy_text import PolicyBundle
 
-from .worlds import ADMIN, World, bundle, draft, make_world, open_world
+from .worlds import (
+    ADMIN,
+    SeededRandomness,
+    World,
+    bundle,
+    database,
+    draft,
+    files_of_at_most,
+    label,
+    make_world,
+    open_world,
+)
 
 
 def make(folder: Path) -> None:
@@ -44,7 +52,13 @@ def left_behind(folder: Path) -> list[str]:
 
 def test_a_new_store_is_whole_and_opens(tmp_path: Path) -> None:
     world = make_world(tmp_path)
-    assert {path.name for path in world.path.iterdir()} >= {"lance", "audit", "lineage", "store.json", "catalog.db"}
+    assert {path.name for path in world.path.iterdir()} >= {
+        "lance",
+        "audit",
+        "lineage",
+        "store.json",
+        "catalog.db",
+    }
     assert open_world(tmp_path).see(ADMIN).documents == ()
 
 
@@ -86,7 +100,7 @@ def test_a_step_that_fails_leaves_nothing_behind(
         make(tmp_path)
     assert left_behind(tmp_path) == []
     if isinstance(error, OSError):
-        assert "No space left on device" in str(caught.value)
+        assert "no space left" in str(caught.value).lower()
     monkeypatch.undo()
     make(tmp_path)
 
@@ -130,7 +144,7 @@ def test_an_occupied_place_is_refused_and_left_alone(tmp_path: Path, occupant: s
         place.mkdir()
         (place / "mine").write_text("mine")
     before = left_behind(tmp_path)
-    with pytest.raises(StoreError, match="is a store already|is not empty"):
+    with pytest.raises(StoreError, match=r"is a store already|is not empty"):
         make(tmp_path)
     assert left_behind(tmp_path) == before
 
@@ -159,7 +173,9 @@ def test_a_policy_that_does_not_load_makes_no_store(tmp_path: Path) -> None:
 def test_only_the_administrator_starts_with_ingest_and_administer(tmp_path: Path) -> None:
     world = make_world(tmp_path, policy=bundle("p, *, *, *, read, owner, *, -, -, allow", {}))
     rules = world.ground.moment().snapshot.rows.rules
-    assert {(rule.sub, rule.dom, rule.obj) for rule in rules if rule.act == "ingest"} == {(ADMIN, "acme", "*")}
+    assert {(rule.sub, rule.dom, rule.obj) for rule in rules if rule.act == "ingest"} == {
+        (ADMIN, "acme", "*")
+    }
     assert {(rule.sub, rule.obj) for rule in rules if rule.act == "administer"} == {(ADMIN, "acme/policy")}
 
 
@@ -169,7 +185,9 @@ def marker(world: World, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-@pytest.mark.parametrize("changes", [{"format": 2}, {"format": 0}, {"format": "1"}, {"mode": "indexed"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"format": 2}, {"format": 0}, {"format": "1"}, {"mode": "indexed"}], ids=str
+)
 def test_a_store_of_another_format_or_mode_is_refused(world: World, changes: dict[str, object]) -> None:
     marker(world, **changes)
     with pytest.raises(StoreVersionMismatch, match="expected 1") as caught:
@@ -195,9 +213,9 @@ def test_a_damaged_marker_is_named(world: World, content: bytes) -> None:
 @pytest.mark.parametrize("version", ["0", "2", "one"])
 def test_a_catalog_of_another_version_is_refused(world: World, version: str) -> None:
     world.door.close()
-    with sqlite3.connect(world.path / "catalog.db") as database:
-        database.execute("UPDATE meta SET value = ? WHERE name = 'schema'", [version])
-    with pytest.raises(StoreVersionMismatch, match=f"found catalog version '{version}'; expected 1"):
+    with database(world.path / "catalog.db") as opened:
+        opened.execute("UPDATE meta SET value = ? WHERE name = 'schema'", [version])
+    with pytest.raises(StoreVersionMismatch, match=rf"found catalog version '{version}'; expected 1"):
         open_world(world.folder)
 
 
@@ -228,8 +246,8 @@ def test_a_damaged_catalog_is_named_and_nothing_of_it_is_shown(filled: World, da
 
 
 def test_a_store_whose_init_did_not_finish_is_named(world: World) -> None:
-    with sqlite3.connect(world.path / "catalog.db") as database:
-        database.execute("DELETE FROM publications")
+    with database(world.path / "catalog.db") as opened:
+        opened.execute("DELETE FROM publications")
     with pytest.raises(StoreCorrupt, match="init did not finish"):
         world.see(ADMIN)
 
@@ -249,57 +267,22 @@ def test_a_truncated_table_file_is_named_and_no_row_is_returned(filled: World) -
     assert str(filled.folder) not in str(caught.value)
 
 
-# The two below run in a process of their own, whose files may not grow beyond a limit: what a full
-# disk does to every program, without a disk that is full and without the rights to make one.
-
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from worlds import *
-from ringfence_governance.errors import RingfenceError
-
-folder, what, limit = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-world = None if what == "make" else open_world(folder)
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-try:
-    if world is None:
-        make_world(folder)
-    else:
-        world.put(*(draft(f"{n}.txt", "a word " * 20000 + str(n), label(f"acme/user:u{n}")) for n in range(20)))
-except RingfenceError as error:
-    print(type(error).__name__, error)
-    sys.exit(3)
-"""
-
-
-def limited(folder: Path, what: str, limit: int) -> subprocess.CompletedProcess[str]:
-    here = Path(__file__).parent
-    roots = [here, *(here.parents[1] / name for name in ("governance", "policies"))]
-    return subprocess.run(
-        [sys.executable, "-c", LIMITED, str(folder), what, str(limit)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, roots))},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("limit", [0, 40, 30_000, 100_000])
-def test_a_full_disk_at_init_is_named_and_leaves_nothing(tmp_path: Path, limit: int) -> None:
-    """0: not even a key file; 40: part of it; then part of the catalog."""
-    done = limited(tmp_path, "make", limit)
-    assert done.returncode == 3, done.stderr
+@pytest.mark.parametrize("size", [0, 40, 30_000, 100_000])
+def test_a_full_disk_at_init_is_named_and_leaves_nothing(tmp_path: Path, size: int) -> None:
+    """0: not even a key file; 40: a part of it; then a part of the catalog."""
+    with pytest.raises(RingfenceError), files_of_at_most(size):
+        make(tmp_path)
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.parametrize("limit", [5_000, 60_000, 200_000])
-def test_a_full_disk_at_ingest_is_named_and_publishes_nothing(filled: World, limit: int) -> None:
+@pytest.mark.parametrize("size", [0, 5_000, 60_000, 130_000, 200_000])
+def test_a_full_disk_at_ingest_is_named_and_publishes_nothing(filled: World, size: int) -> None:
     before = {who: filled.see(f"acme/user:{who}") for who in ("hal", "bob", "ann")}
     sequence = filled.ground.moment().publication.sequence
-    done = limited(filled.folder, "ingest", limit)
-    assert done.returncode == 3, done.stderr
-    assert "Traceback" not in done.stderr
+    random = SeededRandomness("words that do not compress")
+    texts = [random.draw(20_000, "text", str(n)).hex() for n in range(20)]
+    with pytest.raises(RingfenceError), files_of_at_most(size):
+        filled.put(*(draft(f"{n}.txt", text, label(f"acme/user:u{n}")) for n, text in enumerate(texts)))
     again = filled.reopened()
     assert again.ground.moment().publication.sequence == sequence
     assert {who: again.see(f"acme/user:{who}") for who in before} == before
@@ -348,17 +331,3 @@ def test_making_a_store_syncs_every_file_of_it(tmp_path: Path, monkeypatch: pyte
     files = {path.name for path in world.path.rglob("*") if path.is_file() and "catalog.db-" not in path.name}
     assert files <= synced
     assert {"store.json", "catalog.db", "master.key", "keys.db", world.keys.name, tmp_path.name} <= synced
-
-
-def test_a_read_of_the_limits_says_what_this_machine_can(tmp_path: Path) -> None:
-    """The full-disk tests stand on this: a file beyond the limit is refused, not a signal's death."""
-    code = (
-        "import resource, sys\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
-        "try:\n    open(sys.argv[1], 'wb', buffering=0).write(b'x' * 11) == 10 or sys.exit(1)\n"
-        "except OSError:\n    sys.exit(0)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], check=False, timeout=60)
-    assert done.returncode == 0
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
-    assert issubclass(StoreError, RingfenceError)

@@ -9,16 +9,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import resource
 import shutil
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from ringfence_governance.ambient import Ambient
 from ringfence_governance.door import Door
 from ringfence_governance.drafts import ChunkDraft, DocumentDraft, LabelChoice, SourceIdentity
@@ -86,7 +90,9 @@ class SeededRandomness:
             number = self._drawn[purpose, name]
             self._drawn[purpose, name] += 1
         text = json.dumps([purpose, name, number]).encode()
-        stream = b"".join(hmac.digest(self._seed, bytes([i]) + text, "sha256") for i in range(1 + size // 32))
+        stream = b"".join(
+            hmac.digest(self._seed, i.to_bytes(4, "big") + text, "sha256") for i in range(1 + size // 32)
+        )
         return stream[:size]
 
 
@@ -154,7 +160,11 @@ class World:
 
     def ingestion(self, who: str = ADMIN, source: SourceIdentity = FOLDER, **settings: Any) -> Ingestion:
         return self.door.ingestion(
-            subject(who), source, settings.pop("model", MODEL), pipeline=settings.pop("pipeline", "1"), **settings
+            subject(who),
+            source,
+            settings.pop("model", MODEL),
+            pipeline=settings.pop("pipeline", "1"),
+            **settings,
         )
 
     def put(self, *drafts: DocumentDraft, who: str = ADMIN, source: SourceIdentity = FOLDER) -> list[str]:
@@ -205,7 +215,9 @@ def bundle(text: str = POLICY, labels: Mapping[str, Mapping[str, object]] | None
     )
 
 
-def make_world(folder: Path, *, seed: str = "", policy: PolicyBundle | None = None, admin: str = ADMIN) -> World:
+def make_world(
+    folder: Path, *, seed: str = "", policy: PolicyBundle | None = None, admin: str = ADMIN
+) -> World:
     """Make a new store; with a seed, its ids and keys are those of every store of that seed."""
     clock = SteppingClock()
     ambient = Ambient(clock, SeededRandomness(seed)) if seed else Ambient(clock)
@@ -228,6 +240,24 @@ def copy_world(original: World, folder: Path) -> World:
     """Open a copy of a store that nobody writes."""
     shutil.copytree(original.folder, folder, dirs_exist_ok=True)
     return open_world(folder, SteppingClock(original.clock.at))
+
+
+@contextmanager
+def database(path: Path) -> Iterator[sqlite3.Connection]:
+    """A SQLite file as one sees it who has the files and not the keys; what is changed is kept."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size: what a full disk does, without filling one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def label(owner: str = "acme/user:dora", *readers: str, **fields: object) -> Label:

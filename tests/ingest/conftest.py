@@ -11,12 +11,12 @@ from pathlib import Path
 import docx
 import pytest
 from fpdf import FPDF
+
 from ringfence_governance.drafts import DocumentDraft, LabelChoice, SourceIdentity
 from ringfence_governance.errors import Refused, WriteRefused
 from ringfence_governance.labels import Label, lowering
 from ringfence_governance.subjects import Subject
 from ringfence_governance.vector_models import VectorModel
-
 from ringfence_ingest.embedders.hashed import HashEmbedder
 from ringfence_ingest.pipeline import ingest
 from ringfence_ingest.sources import open_source

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ringfence_governance.drafts import ChunkDraft, DocumentDraft, SourceIdentity, plain_path
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.vector_models import VectorModel

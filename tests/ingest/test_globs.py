@@ -5,8 +5,8 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ringfence_governance.errors import InvalidInput
 
+from ringfence_governance.errors import InvalidInput
 from ringfence_ingest.globs import Glob
 
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+
 from ringfence_governance.drafts import LabelChoice
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.labels import Label, lowering
-
 from ringfence_ingest.documents import Loaded, SourceItem
 from ringfence_ingest.errors import FileTrouble
 from ringfence_ingest.label_choice import ChosenLabel, LabelChooser
@@ -117,7 +117,10 @@ def test_an_inner_file_may_narrow() -> None:
     ],
 )
 def test_an_inner_file_that_widens_refuses_the_document(inner: str) -> None:
-    outer = ("", rule("owner: acme/user:sam, readers: ['acme/group:hr'], denied: ['acme/user:eve'], level: 1"))
+    outer = (
+        "",
+        rule("owner: acme/user:sam, readers: ['acme/group:hr'], denied: ['acme/user:eve'], level: 1"),
+    )
     narrow = "readers: ['acme/group:hr'], denied: ['acme/user:eve'], level: 1"
     assert choose(outer, ("hr", rule(narrow))).label == choose(outer).label
     with pytest.raises(FileTrouble, match=r"found hr/.ringfence.yaml rule 1, which would let in more"):

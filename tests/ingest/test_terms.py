@@ -5,6 +5,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.terms import TERM_CHARS_MAX, languages, terms
 
@@ -40,7 +41,7 @@ def test_each_language_folds_its_own_forms() -> None:
 
 
 def test_an_unknown_language_names_the_known_ones() -> None:
-    with pytest.raises(InvalidInput, match="found 'klingon'; expected one of .*english.*none"):
+    with pytest.raises(InvalidInput, match=r"found 'klingon'; expected one of .*english.*none"):
         terms("", "klingon")
     assert "none" in languages()
 

@@ -6,15 +6,16 @@ One seed makes one firm and one history of it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ringfence_governance.errors import PolicyRefused, Refused
+from ringfence_governance.ingestion import Ingestion
 from ringfence_governance.labels import Label, NamedLabel
 from ringfence_governance.policy_changes import Reasoned
 from ringfence_governance.policy_checks import check_rows
-from ringfence_governance.policy_rows import PolicyRows, from_fields
+from ringfence_governance.policy_rows import PolicyRows, Row, from_fields
 from ringfence_governance.subjects import Subject
 
 from .casbin_oracle import Definition, StockCasbin
@@ -56,6 +57,28 @@ STANDING = (
     "g3, care, any-care",
 )
 """What every firm begins with; none of it is ever taken back."""
+
+LIKELY = (
+    "p, a/agent:m, a, *, delegate, any, *, -, -, allow",
+    "p, a/agent:n, a, *, delegate, any, care, -, -, allow",
+    "p, a/agent:n, a, a/set:s, delegate, any, *, -, -, allow",
+    "p, a/group:g, a, a/set:s, read, any, *, -, -, allow",
+    "p, a/group:h, a, *, read, any, *, -, 2026-04-01T00:00:00Z, allow",
+    "p, b/user:w, b, *, read, any, *, -, -, allow",
+    "g, a/user:u0, a/group:g",
+    "g, a/user:u1, a/group:g",
+    "g, a/group:g, a/role:r",
+    "g, a/user:u2, a/group:h",
+    "g, a/service:bot, a/group:h",
+    "g2, a/label:l0, a/set:s",
+    "g2, a/label:l1, a/set:s",
+    "f, a/user:u0, 2, x|y",
+    "f, a/user:u1, 1, x",
+    "f, a/user:u2, 2, -",
+    "f, a/agent:m, 2, x|y",
+    "f, a/agent:n, 1, y",
+)
+"""What most firms have some of, so that much is allowed; it may be taken back."""
 
 
 @dataclass
@@ -99,18 +122,22 @@ class Firm:
     labels: dict[str, Definition]
     documents: list[Held] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    numbered: int = 0
     _oracle: StockCasbin | None = None
 
     @classmethod
-    def make(cls, folder: Path, seed: int, *, documents: int = 9) -> Firm:
+    def make(cls, folder: Path, seed: int, *, documents: int = 6) -> Firm:
         dice = random.Random(seed)
         clock = Clock(MOMENTS[0])
         labels = {name: random_definition(dice, name.split("/")[0]) for name in NAMED}
         for number in range(4):
             tenant = "b" if number == 3 else "a"
-            labels[f"{tenant}/label:~{number:032x}"] = random_definition(dice, tenant)
-        lines = [*GENERIC_RULES, *STANDING]
-        for _ in range(14):
+            definition = random_definition(dice, tenant)
+            while definition in labels.values():
+                definition = random_definition(dice, tenant)
+            labels[f"{tenant}/label:~{number:032x}"] = definition
+        lines = [*GENERIC_RULES, *STANDING, *(line for line in LIKELY if dice.random() < 0.7)]
+        for _ in range(6):
             line = random_line(dice, lines)
             if line and not _binds_ingest(line):
                 lines.append(line)
@@ -119,8 +146,10 @@ class Firm:
             folder, bundle(lines, named, generic=False), ADMIN, seed=seed, clock=clock
         )
         firm = cls(dice, store, lines, labels)
-        for _ in range(documents):
-            firm.add_document()
+        firm.add_documents(documents, of="a")
+        firm.add_documents(2, of="b")
+        # Made from those before, which must be published to be read.
+        firm.add_documents(3, of="a", parents=[1, 1, 2])
         return firm
 
     @property
@@ -178,34 +207,47 @@ class Firm:
         return f"time: {later[0]}"
 
     def add_document(self) -> str:
-        """Write a document, perhaps made from others; refused exactly if Casbin says so."""
-        label_id = self.dice.choice(list(self.labels))
-        tenant = label_id.split("/")[0]
-        ingester = INGESTER if tenant == "a" else OTHER_INGESTER
-        parents = [document for document in self.documents if tenant == document.own.split("/")[0]]
-        parents = self.dice.sample(parents, min(len(parents), self.dice.choice([0, 0, 0, 1, 1, 2])))
-        path = f"{self.dice.choice(['mail', 'docs', 'hr'])}/{len(self.documents) + len(self.removed)}.txt"
+        return self.add_documents(1, of=self.dice.choice("aaab"), parents=[0, 0, 1, 2])
+
+    def add_documents(self, count: int, *, of: str, parents: Sequence[int] = (0,)) -> str:
+        """Write documents in one run, perhaps made from others; each is refused exactly if Casbin says so."""
+        ingester = INGESTER if of == "a" else OTHER_INGESTER
+        standing = [document for document in self.documents if document.own.startswith(f"{of}/")]
+        said = []
+        with self.store.ingestion(ingester) as ingestion:
+            for _ in range(count):
+                sample = self.dice.sample(standing, min(len(standing), self.dice.choice(parents)))
+                said.append(self._put(ingestion, ingester, of, sample))
+        return "; ".join(said)
+
+    def _put(self, ingestion: Ingestion, ingester: str, tenant: str, parents: list[Held]) -> str:
+        label_id = self.dice.choice([name for name in self.labels if name.startswith(f"{tenant}/")])
+        self.numbered += 1
+        path = f"{self.dice.choice(['mail', 'docs', 'hr'])}/{self.numbered}.txt"
         text = "\n\n".join(
             " ".join(self.dice.choices(VOCABULARY, k=self.dice.randint(3, 9)))
             for _ in range(self.dice.randint(1, 3))
         )
-        # The text is told apart from every other: equal bytes are a matter of another promise.
-        text += f" number{len(self.documents) + len(self.removed)}"
-        page = Page(path, text, self._choice(label_id), tuple(parent.document_id for parent in parents))
-        asker = Asker((ingester,), "")
-        permitted = self.oracle.may(
-            (ingester,), {label_id: self.labels[label_id]}, "ingest", now=self.now
-        ) and all(self.may_read(asker, parent) for parent in parents)
+        # Told apart from every other text: equal bytes are a matter of another promise.
+        page = Page(
+            path,
+            f"{text} number{self.numbered}",
+            self._choice(label_id),
+            tuple(parent.document_id for parent in parents),
+        )
+        parts = {label_id: self.labels[label_id]}
+        permitted = self.oracle.may((ingester,), parts, "ingest", now=self.now) and all(
+            self.may_read(Asker((ingester,), ""), parent) for parent in parents
+        )
         try:
-            (document_id,) = self.store.write(ingester, [page])
+            document_id = ingestion.put(page.draft())
         except Refused:
             assert not permitted, f"the door refused {page} to {ingester}, Casbin does not"
             return f"refused: {path} under {label_id}"
         assert permitted, f"the door let {ingester} write {page}, Casbin does not"
-        parts = {label_id: self.labels[label_id]}
         for parent in parents:
             parts |= parent.parts
-        self.documents.append(Held(document_id, path, text, parts, label_id))
+        self.documents.append(Held(document_id, path, page.text, parts, label_id))
         return f"wrote: {path} under {sorted(parts)}"
 
     def relabel(self) -> str:
@@ -250,14 +292,14 @@ def as_label(definition: Definition) -> Label:
 def random_definition(dice: random.Random, tenant: str) -> dict[str, object]:
     principals = [name for name in [*PEOPLE, *AGENTS, *GROUPS] if name.startswith(f"{tenant}/")]
     definition: dict[str, object] = {"owner": dice.choice(principals)}
-    definition["readers"] = dice.choice([["*"], dice.sample(principals, min(2, len(principals))), []])
+    definition["readers"] = dice.choice([["*"], ["*"], dice.sample(principals, min(2, len(principals))), []])
     if dice.random() < 0.25:
         definition["denied"] = [dice.choice(principals)]
-    if dice.random() < 0.35:
-        definition["level"] = dice.randint(1, 2)
-    if dice.random() < 0.3:
-        definition["compartments"] = dice.sample(WORDS, dice.randint(1, 2))
     if dice.random() < 0.25:
+        definition["level"] = dice.randint(1, 2)
+    if dice.random() < 0.2:
+        definition["compartments"] = dice.sample(WORDS, dice.randint(1, 2))
+    if dice.random() < 0.2:
         definition["purposes"] = [dice.choice(["care", "billing", "any-care"])]
     if dice.random() < 0.2:
         definition["valid_from"] = dice.choice(EDGES)
@@ -334,11 +376,5 @@ def _admin_of(line: str) -> str:
     return OTHER_ADMIN if ", b/" in line or ", b, " in line else ADMIN
 
 
-def _row(line: str):
+def _row(line: str) -> Row:
     return from_fields(line.split(", "))
-
-
-def definitions_of(labels: Mapping[str, Definition]) -> Iterator[str]:
-    """Yield one line for each label, for the message of a failure."""
-    for name, definition in labels.items():
-        yield f"{name}: {dict(definition)}"

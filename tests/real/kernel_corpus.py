@@ -26,7 +26,7 @@ DOCUMENTS = "Documentation/"
 KINDS = (".rst", ".txt", ".yaml")
 DROPPED = frozenset({"THE REST", "DOCUMENTATION"})
 KEEPER = "kernel/service:mirror"
-"""Owner of every label: the service that brought the documents; it is no reader's name."""
+"""Owner of every label: the service that brought the documents; it reads them all."""
 
 _ADDRESS = re.compile(r"([^\s@<>\"(),:;\\\[\]]+@[A-Za-z0-9.-]+)", re.ASCII)
 _NAME = re.compile(r"[a-z0-9_][a-z0-9._@+=-]{0,126}", re.ASCII)
@@ -117,7 +117,7 @@ class KernelCorpus:
     def readers_of(self, document: KernelDocument) -> frozenset[str]:
         """Return everybody who may read a document."""
         if not document.owners:
-            return self.people
+            return self.people | {KEEPER}
         return frozenset().union(*(self.sections[group].members for group in document.owners)) | {KEEPER}
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .minilm_files import MODEL, check_files, packaged_folder
+from . import minilm_files
 from .transformer import TransformerEmbedder, load
 
 
@@ -13,6 +13,6 @@ def open_minilm() -> TransformerEmbedder:
         EmbedderUnavailable: The package with the weights, or sentence-transformers, is missing.
         WeightsChanged: A file is not the pinned one.
     """
-    folder = packaged_folder()
-    check_files(folder)
-    return TransformerEmbedder(load(folder), MODEL)
+    folder = minilm_files.packaged_folder()
+    minilm_files.check_files(folder)
+    return TransformerEmbedder(load(folder), minilm_files.MODEL)

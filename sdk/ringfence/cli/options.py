@@ -14,7 +14,7 @@ def decoded(text: str) -> str:
     Raises:
         typer.BadParameter: The command line held bytes that the locale's encoding does not know.
     """
-    if text.isprintable() or text.encode("utf-8", "replace").decode() == text:
+    if text.encode("utf-8", "replace").decode() == text:
         return text
     raise typer.BadParameter(
         "found bytes that are no text in this locale; expected text; mind LANG and LC_ALL"

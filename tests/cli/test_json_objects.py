@@ -1,0 +1,95 @@
+"""Each command under `--json` prints one object, with the keys docs/cli.md says, in that order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from ringfence.cli import app
+
+Call = Callable[..., Any]
+
+REPO = Path(__file__).resolve().parents[2]
+HEADING = re.compile(r"^## `ringfence ((?:member |policy )?[a-z]+).*$", re.MULTILINE)
+KEYS = re.compile(r"^JSON keys([^:]*): (.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
+INGESTER, ADMIN, AUDITOR, CARL = (f"acme/user:{name}" for name in ("ingester", "ada", "olga", "carl"))
+
+# command, and what makes it another object -> the words after it; STORE, OFFER, FOLDER, POLICY, NEW stand for places
+RUNS = {
+    ("init", ""): ["NEW", "--admin", INGESTER],
+    ("ingest", ""): ["STORE", "FOLDER", "--as", INGESTER],
+    ("search", ""): ["STORE", "pump", "--as", CARL],
+    ("list", ""): ["STORE", "--as", CARL],
+    ("why", ""): ["STORE", "OFFER", "--as", CARL],
+    ("why", " with `--by`"): ["STORE", "OFFER", "--as", CARL, "--by", AUDITOR],
+    ("who", ""): ["STORE", "OFFER", "--as", AUDITOR],
+    ("grant", ""): ["STORE", CARL, "read", "acme/label:cases", "--as", ADMIN, "--why", "x"],
+    ("revoke", ""): ["STORE", CARL, "read", "acme/label:cases", "--as", ADMIN, "--why", "x"],
+    ("member add", ""): ["STORE", CARL, "acme/group:x", "--as", ADMIN, "--why", "x"],
+    ("member remove", ""): ["STORE", CARL, "acme/group:x", "--as", ADMIN, "--why", "x"],
+    ("policy lint", ""): ["POLICY"],
+    ("policy show", ""): ["STORE", "--as", ADMIN],
+    ("log", ""): ["STORE", "--as", AUDITOR],
+    ("status", ""): ["STORE", "--as", ADMIN],
+}
+
+
+def documented() -> dict[tuple[str, str], list[str]]:
+    """Command and what makes it another object -> the keys its section names."""
+    _, *parts = HEADING.split((REPO / "docs" / "cli.md").read_text("utf-8"))
+    sections = zip(parts[::2], parts[1::2], strict=True)
+    return {
+        (command, which): top_level(text)
+        for command, section in sections
+        for which, text in KEYS.findall(section)
+    }
+
+
+def top_level(text: str) -> list[str]:
+    """Return the names in a sentence of keys; what stands in braces or brackets describes their values."""
+    plain = re.sub(r"\([^()]*\)", "", text).partition(". Each ")[0]
+    return re.findall(r"`([a-z_]+)`", plain)
+
+
+@pytest.fixture
+def places(own_firm: Path, offer: str, sources: dict[str, Path], policy_folder: Path, tmp_path: Path) -> Any:
+    return {
+        "STORE": own_firm,
+        "OFFER": offer,
+        "FOLDER": sources["sales"],
+        "POLICY": policy_folder,
+        "NEW": tmp_path / "new",
+    }
+
+
+def commands(group: Any, path: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        yield from commands(command, f"{name} ") if hasattr(command, "commands") else [path + name]
+
+
+@pytest.mark.parametrize("run", RUNS, ids=" ".join)
+def test_the_object_has_the_documented_keys_in_their_order(
+    run: tuple[str, str], call: Call, places: dict[str, object]
+) -> None:
+    command, _ = run
+    done = call(*command.split(), *(places.get(word, word) for word in RUNS[run]), "--json")
+    assert done.err == ""
+    assert list(done.json) == documented()[run]
+
+
+@pytest.mark.parametrize("command", [run[0] for run in RUNS])
+def test_misuse_is_one_object_too(command: str, call: Call) -> None:
+    run = call(*command.split(), "--no-such-option", "--json")
+    assert run.code == 2
+    assert list(run.json) == ["error"]
+    assert list(run.json["error"]) == ["type", "message", "hint"]
+    assert run.json["error"]["hint"].startswith(f"see 'ringfence {command} --help'")
+
+
+def test_every_command_is_run_here() -> None:
+    assert set(commands(typer.main.get_command(app))) == {command for command, _ in RUNS}
