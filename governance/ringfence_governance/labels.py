@@ -69,6 +69,12 @@ class Label:
             raise InvalidLabel(f"label: {error}") from error
 
     def _check(self) -> None:
+        for name in ("readers", "denied", "compartments", "purposes"):
+            if type(getattr(self, name)) is not frozenset:
+                raise InvalidLabel(
+                    f"label: found {name} of type {type(getattr(self, name)).__name__}; expected a frozenset; "
+                    "Label.from_mapping takes lists"
+                )
         identifiers.tenant(self.tenant)
         self._check_principal("owner", self.owner)
         for name in sorted(self.readers - {EVERYBODY}):

@@ -131,19 +131,25 @@ class SourceRun:
             self._unread.append(item.path)
             raise
         chosen = self._chooser.choose(item, loaded)
-        self._ingestion.check_label(chosen.label)
+        try:
+            self._ingestion.check_label(chosen.label)
+        except (Refused, InvalidInput):
+            self._plan(item.path, chosen, "refused")
+            raise
         sha256 = content_sha256(loaded.content)
         state = self._ingestion.state(item.path, sha256, chosen.label)
-        if self._settings.dry_run:
-            self._tally.planned.append(
-                PlannedDocument(self._identity.uri, item.path, chosen.label, chosen.origin, state)
-            )
+        self._plan(item.path, chosen, state)
         if state == "unchanged":
             self._tally.unchanged += 1
         elif state == "label_changed":
             self._relabel(item.path, chosen)
         else:
             self._write(item, loaded, sha256, chosen, state)
+
+    def _plan(self, path: str, chosen: ChosenLabel, action: str) -> None:
+        if self._settings.dry_run:
+            plan = PlannedDocument(self._identity.uri, path, chosen.label, chosen.origin, action)
+            self._tally.planned.append(plan)
 
     def _relabel(self, path: str, chosen: ChosenLabel) -> None:
         if self._ingestion.relabel(path, chosen.label):

@@ -49,7 +49,7 @@ class PlannedDocument:
         path: Its path in the source.
         label: The label it would get.
         origin: Where that label comes from.
-        action: What would happen: new, changed, unchanged or label_changed.
+        action: What would happen: new, changed, unchanged, label_changed, or refused.
     """
 
     source: str
@@ -173,22 +173,15 @@ class Tally:
 
 
 def label_line(label: LabelChoice) -> str:
-    """Return a label on one line, for a plan that people read."""
+    """Return a label on one line, for a plan that people read; fields at their default are left out."""
     if not isinstance(label, Label):
         return label
-    parts = [f"owner {label.owner}"]
-    for name in ("readers", "denied", "compartments"):
-        if values := sorted(getattr(label, name)):
-            parts.append(f"{name} {' '.join(values)}")
-            if name == "denied" and label.level:
-                continue
-    parts = [f"owner {label.owner}"]
-    if label.readers:
-        parts.append(f"readers {' '.join(sorted(label.readers))}")
-    if label.denied:
-        parts.append(f"denied {' '.join(sorted(label.denied))}")
-    if label.level:
-        parts.append(f"level {label.level}")
-    if label.compartments:
-        parts.append(f"compartments {' '.join(sorted(label.compartments))}")
-    return ", ".join(parts)
+    plain = Label(tenant=label.tenant, owner=label.owner)
+    fields = ("readers", "denied", "level", "compartments", "purposes", "valid_from", "valid_until")
+    told = [f"owner {label.owner}"]
+    for name in fields:
+        value = getattr(label, name)
+        if value != getattr(plain, name):
+            shown = " ".join(sorted(value)) if isinstance(value, frozenset) else value
+            told.append(f"{name.replace('_', ' ')} {shown}")
+    return ", ".join(told)

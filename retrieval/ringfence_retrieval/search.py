@@ -60,6 +60,8 @@ class Question:
             raise InvalidInput(
                 f"query: found {len(self.text)} characters; expected at most {QUERY_CHARACTERS_MAX}"
             )
+        if any("\ud800" <= character <= "\udfff" for character in self.text):
+            raise InvalidInput("query: found bytes that are no text; expected text; write it in UTF-8")
         if type(self.k) is not int or not 1 <= self.k <= K_MAX:
             raise InvalidInput(f"k: found {self.k!r}; expected an integer from 1 to {K_MAX}")
         if self.mode not in MODES:

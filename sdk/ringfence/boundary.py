@@ -2,19 +2,21 @@
 
 Promise: an error that reaches a caller carries its message and facts, but no
 frame, cause or context through which a row, a key or the store could be
-reached.
+reached; one that a callback, an embedder or an engine raised as well.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from ringfence_governance.errors import RingfenceError
-
 P = ParamSpec("P")
 T = TypeVar("T")
+
+DEBUG_VARIABLE = "RINGFENCE_DEBUG"
+"""With `1` errors keep their trace, which leads inside: for who mends Ringfence, not for a running service."""
 
 
 def public(call: Callable[P, T]) -> Callable[P, T]:
@@ -22,10 +24,12 @@ def public(call: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(call)
     def bounded(*args: P.args, **kwargs: P.kwargs) -> T:
-        failure: RingfenceError | None = None
+        failure: BaseException | None = None
         try:
             return call(*args, **kwargs)
-        except RingfenceError as error:
+        except BaseException as error:
+            if os.environ.get(DEBUG_VARIABLE) == "1":
+                raise
             failure = error
         failure.__cause__ = None
         failure.__context__ = None

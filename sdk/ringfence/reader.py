@@ -253,7 +253,7 @@ class Reader:
 
 
 def _object_id(found: str | Hit | Document) -> str:
-    text = found if isinstance(found, str) else found.id
+    text = found if isinstance(found, str) else getattr(found, "id", None)
     if not isinstance(text, str) or len(text) > OBJECT_CHARACTERS_MAX:
         raise InvalidInput("object: expected the id of a document or passage, a hit or a document")
     return text

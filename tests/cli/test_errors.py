@@ -73,7 +73,10 @@ def test_an_interrupted_command_says_so(
         (["member"], "error: missing command\nhint: see 'ringfence member --help'\n"),
         (["serch"], "error: no such command 'serch'. Did you mean 'search'?\nhint: see 'ringfence --help'\n"),
         (["list"], "error: missing argument 'STORE'\nhint: see 'ringfence list --help'\n"),
-        (["list", "a", "b"], "error: got unexpected extra argument (b)\nhint: see 'ringfence list --help'\n"),
+        (
+            ["list", "a", "b"],
+            "error: got unexpected extra argument(s) (b)\nhint: see 'ringfence list --help'\n",
+        ),
     ],
 )
 def test_misuse_says_what_is_wrong_and_where_to_look(call: Call, words: list[str], message: str) -> None:

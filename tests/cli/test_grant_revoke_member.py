@@ -91,11 +91,26 @@ def change(name: str, store: Path) -> list[object]:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.parametrize("subject", [CARL, "acme/user:nobody", "borealis/user:bea"])
+@pytest.mark.parametrize("subject", [CARL, "acme/user:nobody"])
 def test_who_may_not_administer_changes_nothing(call: Call, firm: Path, name: str, subject: str) -> None:
     run = call(*change(name, firm), "--as", subject, "--why", "mine", "--json")
     assert (run.code, run.json["error"]["type"]) == (1, "Refused")
     assert reads(call, firm, CARL) == {"offer.txt", "notes.md"}
+
+
+@pytest.mark.parametrize("name", ["member add", "member remove"])
+def test_who_is_of_another_tenant_changes_no_group(call: Call, firm: Path, name: str) -> None:
+    run = call(*change(name, firm), "--as", "borealis/user:bea", "--why", "mine", "--json")
+    assert (run.code, run.json["error"]["type"]) == (1, "Refused")
+
+
+def test_a_grant_across_tenants_is_misuse_whatever_exists(call: Call, firm: Path) -> None:
+    answers = {
+        call("grant", firm, CARL, "read", label, "--as", "borealis/user:bea", "--why", "mine", "--json")
+        for label in (PAYROLL, "acme/label:nothing")
+    }
+    (answer,) = answers
+    assert (answer.code, answer.json["error"]["type"]) == (2, "PolicyRefused")
 
 
 @pytest.mark.parametrize("name", CHANGES)

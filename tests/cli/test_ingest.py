@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,18 +127,21 @@ def test_a_file_larger_than_allowed_is_reported(call: Call, store: Path, folder:
 
 
 def test_other_readers_of_a_mode_count_only_when_asked(call: Call, tmp_path: Path) -> None:
-    """The whole path is open to all here; the one option is the difference."""
-    store, folder = tmp_path / "store", tmp_path / "open"
+    """They count if all may enter every folder up to the file; the file's own mode always lets all read it."""
+    store, folder = tmp_path / "store", Path(tempfile.mkdtemp())
     assert call("init", store, "--admin", "local/user:zoe").code == 0
-    folder.mkdir()
-    (folder / "a.txt").write_text("The pump.\n", "utf-8")
-    (folder / "a.txt").chmod(0o644)
-    folder.chmod(0o755)
-    dry = ["ingest", store, folder, "--as", "local/user:zoe", *HASH, "--dry-run", "--json"]
-    (careful,) = call(*dry).json["planned"]
-    (trusting,) = call(*dry, "--trust-other").json["planned"]
+    try:
+        folder.chmod(0o755)
+        (folder / "a.txt").write_text("The pump.\n", "utf-8")
+        (folder / "a.txt").chmod(0o644)
+        dry = ["ingest", store, folder, "--as", "local/user:zoe", *HASH, "--dry-run", "--json"]
+        (careful,) = call(*dry).json["planned"]
+        (trusting,) = call(*dry, "--trust-other").json["planned"]
+    finally:
+        shutil.rmtree(folder)
+    is_open = all(parent.stat().st_mode & 0o001 for parent in folder.parents)
     assert "*" not in careful["label"]["readers"]
-    assert "*" in trusting["label"]["readers"]
+    assert ("*" in trusting["label"]["readers"]) is is_open
 
 
 @pytest.mark.parametrize("subject", [CARL, "acme/user:nobody", "borealis/user:bea"])
@@ -201,7 +206,6 @@ def test_a_source_that_is_not_there_is_misuse(call: Call, store: Path, folder: P
     assert run.json["error"]["type"] == "SourceRefused"
 
 
-def test_another_model_than_the_stores_is_refused(call: Call, store: Path, folder: Path) -> None:
+def test_an_embedder_that_is_not_there_is_misuse(call: Call, store: Path, folder: Path) -> None:
     run = call("ingest", store, folder, "--as", INGESTER, "--embedder", "no/such/model", "--json")
-    assert run.code == 1
-    assert run.json["error"]["type"] == "EmbedderUnavailable"
+    assert (run.code, run.json["error"]["type"]) == (2, "EmbedderUnavailable")

@@ -132,6 +132,8 @@ def test_the_tested_versions_satisfy_the_declared_ranges(repo: Path, pyproject: 
     extras = project["optional-dependencies"]
     for line in [*project["dependencies"], *extras["minilm"], *extras["onnx"], *extras["dev"]]:
         requirement = Requirement(line)
+        if requirement.name == "torch":  # its build depends on the machine: tools/prepare_venv.py chooses it
+            continue
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin is not None, (
             f"{requirement.name} is not in constraints.txt: python tools/freeze_constraints.py"

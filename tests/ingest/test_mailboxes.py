@@ -116,10 +116,7 @@ def test_each_mail_of_a_folders_mailboxes_is_a_document(
     assert summary.complete
     documents = door.documents()  # type: ignore[attr-defined]
     prefixes = sorted(path.rpartition("/")[0] for path in documents)
-    assert (
-        prefixes
-        == ["mail/Inbox", "mail/ada", "mail/ada", "mail/ada/.Sent", "mail/ada/.Sent"] + ["mail/carl.mbox"] * 2
-    )
+    assert prefixes == ["mail/Inbox"] + ["mail/ada"] * 2 + ["mail/ada/.Sent"] * 2 + ["mail/carl.mbox"] * 2
     assert {path for path in documents if path.startswith("mail/ada/") and "Sent" not in path} == {
         "mail/ada/1.x.host",
         "mail/ada/2.x.host",

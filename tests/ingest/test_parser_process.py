@@ -51,7 +51,8 @@ def planted(tmp_path: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "lexbor.py").write_text(
-        f"import os, sys\nclass LexborNode: ...\nclass LexborHTMLParser:\n    def __init__(self, text):\n        {body}\n"
+        "import os, sys\nclass LexborNode: ...\nclass LexborHTMLParser:\n"
+        f"    def __init__(self, text):\n        {body}\n"
     )
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 

@@ -119,7 +119,8 @@ def test_the_title_of_markdown_is_its_first_heading() -> None:
     assert parse(b"#no heading\n", MARKDOWN).title == ""
 
 
-PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>The  title</title><style>.x{STYLE}</style></head><body>
+PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>The  title</title><style>.x{STYLE}</style>
+</head><body>
 <h1>head one</h1><p>bo<b>ldw</b>ord first
 line</p><p>second&nbsp;para &amp; &euro; caf&eacute;</p><script>SCRIPT</script><noscript>NOSCRIPT</noscript>
 <template>TEMPLATE</template><!-- COMMENT --><table><tr><td>cella</td><td><p>cellb</p></td></tr><tr><td>cellc</td>
@@ -234,8 +235,8 @@ def rich_docx() -> bytes:
     body = document.element.body
     for piece in (
         f"<w:p {W}><w:hyperlink><w:r><w:t>link</w:t></w:r></w:hyperlink><w:r><w:tab/><w:t>tab</w:t></w:r></w:p>",
-        f"<w:p {W}><w:r><w:t>kept </w:t></w:r><w:ins><w:r><w:t>inserted</w:t></w:r></w:ins><w:del><w:r><w:delText>DELETED"
-        "</w:delText></w:r></w:del><w:moveFrom><w:r><w:t>MOVEDFROM</w:t></w:r></w:moveFrom><w:moveTo><w:r><w:t>"
+        f"<w:p {W}><w:r><w:t>kept </w:t></w:r><w:ins><w:r><w:t>inserted</w:t></w:r></w:ins><w:del><w:r>"
+        "<w:delText>DELETED</w:delText></w:r></w:del><w:moveFrom><w:r><w:t>MOVEDFROM</w:t></w:r></w:moveFrom><w:moveTo><w:r><w:t>"
         " movedto</w:t></w:r></w:moveTo></w:p>",
         f"<w:sdt {W}><w:sdtContent><w:p><w:r><w:t>control</w:t></w:r></w:p></w:sdtContent></w:sdt>",
         f"<w:p {W}><w:r><w:instrText>FIELDCODE</w:instrText></w:r><w:fldSimple w:instr='PAGE'><w:r><w:t>field</w:t>"
@@ -248,7 +249,8 @@ def rich_docx() -> bytes:
         body.insert(len(body) - 1, parse_xml(piece))
     document.sections[0].header.paragraphs[0].text = "header"
     document.sections[0].footer.paragraphs[0].text = "footer"
-    notes = f"<w:footnotes {W}><w:footnote w:id='2'><w:p><w:r><w:t>footnote</w:t></w:r></w:p></w:footnote></w:footnotes>"
+    note = "<w:footnote w:id='2'><w:p><w:r><w:t>footnote</w:t></w:r></w:p></w:footnote>"
+    notes = f"<w:footnotes {W}>{note}</w:footnotes>"
     kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml"
     part = Part(PackURI("/word/footnotes.xml"), kind, notes.encode(), document.part.package)
     document.part.relate_to(
@@ -390,10 +392,8 @@ def test_bcc_is_never_part_of_a_mails_text() -> None:
 
 
 def test_a_mail_of_html_alone_gives_its_text() -> None:
-    assert (
-        parse(b"Subject: s\nContent-Type: text/html\n\n<p>a<p>b<script>X</script>", MAIL).text
-        == "Subject: s\n\na\n\nb"
-    )
+    content = b"Subject: s\nContent-Type: text/html\n\n<p>a<p>b<script>X</script>"
+    assert parse(content, MAIL).text == "Subject: s\n\na\n\nb"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from pypdf import PdfReader, PdfWriter
+
 from ringfence_governance.errors import InvalidInput, StoreBusy
 from ringfence_governance.labels import Label
 from ringfence_governance.subjects import Subject
-
 from ringfence_ingest import drafting
 from ringfence_ingest.documents import Document, Loaded, SourceItem
 from ringfence_ingest.embedders.hashed import HashEmbedder
@@ -177,7 +177,13 @@ def test_a_documents_rows_do_not_depend_on_what_is_ingested_beside_it(door: Any,
     run([Document("a", "Offers to Meridian. " * 40)])
     alone = door.documents()["a"]
     door.sources.clear()
-    run([Document("0", "hidden words " * 90), Document("a", "Offers to Meridian. " * 40), Document("z", "more")])
+    run(
+        [
+            Document("0", "hidden words " * 90),
+            Document("a", "Offers to Meridian. " * 40),
+            Document("z", "more"),
+        ]
+    )
     beside = door.documents()["a"]
     assert [chunk.vector.tobytes() for chunk in alone.chunks] == [c.vector.tobytes() for c in beside.chunks]
 
@@ -206,17 +212,22 @@ def test_a_dry_run_writes_nothing_and_says_what_would_be(folder: Path, door: Any
     (folder / "hr" / "pay.md").write_text("pay text")
     (folder / "a.txt").write_text("text")
     (folder / "bad.txt").write_bytes(b"\xff")
-    (folder / ".ringfence.yaml").write_text("version: 1\nrules: [{glob: 'hr/**', label: acme/label:payroll}]")
+    (folder / "no.txt").write_text("text")
+    (folder / ".ringfence.yaml").write_text(
+        "version: 1\nrules: [{glob: 'hr/**', label: acme/label:payroll}, {glob: no.txt, label: acme/label:none}]"
+    )
     door.named["acme/label:payroll"] = Label("acme", "acme/user:dora")
     summary = run(folder, dry_run=True)
     assert [str(plan) for plan in summary.planned] == [
         "a.txt: owner acme/user:ingester (private to the ingester; new)",
         "bad.txt: owner acme/user:ingester (private to the ingester; new)",
+        "no.txt: acme/label:none (.ringfence.yaml rule 2; refused)",
         "hr/pay.md: acme/label:payroll (.ringfence.yaml rule 1; new)",
     ]
     assert counts(summary) == (2, 0, 0, 0, 0)
     assert summary.chunks == 2
     assert [report.path for report in summary.failed] == ["bad.txt"]
+    assert [report.path for report in summary.refused] == ["no.txt"]
     assert door.calls == []
     assert door.documents() == {}
 
@@ -237,7 +248,9 @@ def test_a_dry_run_judges_relabelling_and_removal(door: Any, run: Run) -> None:
 def test_progress_counts_and_says_nothing_of_content(run: Run) -> None:
     seen: list[Progress] = []
     run(documents("a", "b"), [Document("c", b"\xff")], on_progress=seen.append)
-    assert [(step.source_number, step.documents, step.expected, step.written, step.reported) for step in seen] == [
+    assert [
+        (step.source_number, step.documents, step.expected, step.written, step.reported) for step in seen
+    ] == [
         (1, 1, 2, 1, 0),
         (1, 2, 2, 2, 0),
         (2, 1, 1, 2, 1),

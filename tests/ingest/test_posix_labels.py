@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -17,8 +18,8 @@ STAFF, OPS = 50, 60
 
 
 class Accounts:
-    users = {ADA: "ada", BOB: "bob", 0: "root", 7: "Ada", 8: "dömäne\\ada"}
-    groups = {STAFF: "staff", OPS: "ops", 70: "Domain Users"}
+    users: ClassVar = {ADA: "ada", BOB: "bob", 0: "root", 7: "Ada", 8: "dömäne\\ada"}
+    groups: ClassVar = {STAFF: "staff", OPS: "ops", 70: "Domain Users"}
 
     def user_name(self, uid: int) -> str | None:
         return self.users.get(uid)

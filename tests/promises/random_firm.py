@@ -90,7 +90,10 @@ class Held:
     text: str
     parts: dict[str, Definition]
     own: str
-    """The label it was written with; its own part."""
+    """The label it was given last; its own part."""
+    ingester: str
+    step: int
+    """Of the run that wrote it; see :class:`SeededRandomness`."""
 
     @property
     def passages(self) -> list[str]:
@@ -127,6 +130,7 @@ class Firm:
 
     @classmethod
     def make(cls, folder: Path, seed: int, *, documents: int = 6) -> Firm:
+        """Make a firm of this seed, with a store in `folder`."""
         dice = random.Random(seed)
         clock = Clock(MOMENTS[0])
         labels = {name: random_definition(dice, name.split("/")[0]) for name in NAMED}
@@ -187,14 +191,14 @@ class Firm:
         removable = self.lines[len(GENERIC_RULES) + len(STANDING) :]
         if removable and self.dice.random() < 0.35:
             line = self.dice.choice(removable)
-            assert self.store.door.remove_row(Subject(_admin_of(line)), _row(line), REASON)
+            assert self.store.door.remove_row(Subject(admin_of(line)), row_of(line), REASON)
             self.lines.remove(line)
             self._oracle = None
             return f"removed: {line}"
         line = random_line(self.dice, self.lines)
         if line is None:
             return "nothing"
-        assert self.store.door.add_row(Subject(_admin_of(line)), _row(line), REASON)
+        assert self.store.door.add_row(Subject(admin_of(line)), row_of(line), REASON)
         self.lines.append(line)
         self._oracle = None
         return f"added: {line}"
@@ -207,7 +211,8 @@ class Firm:
         return f"time: {later[0]}"
 
     def add_document(self) -> str:
-        return self.add_documents(1, of=self.dice.choice("aaab"), parents=[0, 0, 1, 2])
+        of = self.dice.choice("aaab")
+        return self.add_documents(1, of=of, parents=[0, 0, 1, 2] if of == "a" else [0])
 
     def add_documents(self, count: int, *, of: str, parents: Sequence[int] = (0,)) -> str:
         """Write documents in one run, perhaps made from others; each is refused exactly if Casbin says so."""
@@ -247,7 +252,9 @@ class Firm:
         assert permitted, f"the door let {ingester} write {page}, Casbin does not"
         for parent in parents:
             parts |= parent.parts
-        self.documents.append(Held(document_id, path, page.text, parts, label_id))
+        self.documents.append(
+            Held(document_id, path, page.text, parts, label_id, ingester, self.store.randomness.step)
+        )
         return f"wrote: {path} under {sorted(parts)}"
 
     def relabel(self) -> str:
@@ -317,7 +324,7 @@ def random_line(dice: random.Random, standing: list[str]) -> str | None:
         if line in standing or _locks_out(line):
             continue
         try:
-            rows = PolicyRows.of([*map(_row, standing), _row(line)])
+            rows = PolicyRows.of([*map(row_of, standing), row_of(line)])
         except PolicyRefused:
             continue
         if not check_rows(rows, NAMED):
@@ -372,9 +379,9 @@ def _binds_ingest(line: str) -> bool:
     return kind == "p" and fields[-1] == "deny" and fields[3] in ("*", "ingest")
 
 
-def _admin_of(line: str) -> str:
+def admin_of(line: str) -> str:
     return OTHER_ADMIN if ", b/" in line or ", b, " in line else ADMIN
 
 
-def _row(line: str) -> Row:
+def row_of(line: str) -> Row:
     return from_fields(line.split(", "))

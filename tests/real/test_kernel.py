@@ -30,6 +30,7 @@ class Ingested:
     store: ringfence.Store
     corpus: KernelCorpus
     passages: Passages
+    words: list[str]
     summary: ringfence.Summary
 
 
@@ -58,7 +59,7 @@ def ingested(
         measured.note("people", len(corpus.people))
         measured.note("owned_by_several", sum(len(document.owners) > 1 for document in corpus.documents))
         measured.note("owned_by_none", sum(not document.owners for document in corpus.documents))
-        yield Ingested(store, corpus, passages, summary)
+        yield Ingested(store, corpus, passages, passages.words(SEED), summary)
 
 
 def test_every_document_is_ingested_and_none_is_reported(ingested: Ingested) -> None:
@@ -78,7 +79,7 @@ def test_every_reader_lists_counts_and_finds_what_the_oracle_says(
     ingested: Ingested, measured: Measured
 ) -> None:
     readable = {person: paths for person, paths in ingested.corpus.readable.items() if person != KEEPER}
-    words = ingested.passages.words(SEED)
+    words = ingested.words
     checked = [
         check_reader(
             ingested.store.as_user(reader), readable[reader], ingested.passages, words[number % len(words)]
@@ -94,12 +95,20 @@ def test_every_reader_lists_counts_and_finds_what_the_oracle_says(
 
 
 def test_the_mirror_reads_what_it_owns_and_nothing_else(ingested: Ingested) -> None:
-    word = ingested.passages.words(SEED)[0]
+    word = ingested.words[0]
     mirror = ingested.store.as_user(KEEPER)
     # It owns every label, also those whose documents no section owns.
     check_reader(mirror, frozenset(each.path for each in ingested.corpus.documents), ingested.passages, word)
 
 
+def test_a_wrong_answer_would_be_seen(ingested: Ingested) -> None:
+    readable = ingested.corpus.readable
+    most, other = sample(readable, 16, SEED)[:2]
+    assert readable[most] != readable[other]
+    with pytest.raises(AssertionError):
+        check_reader(ingested.store.as_user(most), readable[other], ingested.passages, ingested.words[0])
+
+
 @pytest.mark.parametrize("reader", ["kernel/user:nobody-at-all", "elsewhere/user:torvalds"])
 def test_who_is_unknown_sees_nothing(ingested: Ingested, reader: str) -> None:
-    assert sees_nothing(ingested.store.as_user(reader), ingested.passages.words(SEED)[0])
+    assert sees_nothing(ingested.store.as_user(reader), ingested.words[0])

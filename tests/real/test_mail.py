@@ -33,6 +33,7 @@ class Ingested:
     store: ringfence.Store
     corpus: MailCorpus
     passages: Passages
+    words: list[str]
     mailboxes: Path
     summary: ringfence.Summary
 
@@ -71,7 +72,7 @@ def ingested(
         measured.note("principals_with_mail", len(corpus.readable))
         measured.note("addresses_refused", len(corpus.refused_addresses))
         measured.note("mentions_refused", corpus.refused_addresses.total())
-        yield Ingested(store, corpus, passages, folder / "mailboxes", summary)
+        yield Ingested(store, corpus, passages, passages.words(SEED), folder / "mailboxes", summary)
 
 
 def test_every_mail_is_ingested_and_none_is_reported(ingested: Ingested) -> None:
@@ -85,7 +86,7 @@ def test_every_reader_lists_counts_and_finds_what_the_oracle_says(
     ingested: Ingested, measured: Measured
 ) -> None:
     readable = ingested.corpus.readable
-    words = ingested.passages.words(SEED)
+    words = ingested.words
     checked = [
         check_reader(
             ingested.store.as_user(reader), readable[reader], ingested.passages, words[number % len(words)]
@@ -100,12 +101,20 @@ def test_every_reader_lists_counts_and_finds_what_the_oracle_says(
         measured.note(f"median_{name}", round(median(getattr(check, name) for check in checked), 4))
 
 
+def test_a_wrong_answer_would_be_seen(ingested: Ingested) -> None:
+    readable = ingested.corpus.readable
+    most, other = sample(readable, 16, SEED)[:2]
+    assert readable[most] != readable[other]
+    with pytest.raises(AssertionError):
+        check_reader(ingested.store.as_user(most), readable[other], ingested.passages, ingested.words[0])
+
+
 @pytest.mark.parametrize(
     "reader", ["lists/user:nobody-at-all", IMPORTER, "elsewhere/user:kre@munnari.oz.au", "lists/user:kre"]
 )
 def test_who_may_read_nothing_sees_nothing(ingested: Ingested, reader: str) -> None:
     assert reader not in ingested.corpus.readable
-    assert sees_nothing(ingested.store.as_user(reader), ingested.passages.words(SEED)[0])
+    assert sees_nothing(ingested.store.as_user(reader), ingested.words[0])
 
 
 def test_a_second_run_changes_nothing(ingested: Ingested, measured: Measured) -> None:
@@ -116,7 +125,7 @@ def test_a_second_run_changes_nothing(ingested: Ingested, measured: Measured) ->
 
 def test_who_leaves_a_list_loses_its_mails_at_once(ingested: Ingested) -> None:
     corpus, store = ingested.corpus, ingested.store
-    words = ingested.passages.words(SEED)
+    words = ingested.words
     # Members who may still read something afterwards, and who do not read the list as its owner.
     members = sorted(
         (person, name)
@@ -130,7 +139,7 @@ def test_who_leaves_a_list_loses_its_mails_at_once(ingested: Ingested) -> None:
         gone = {mail.path for mail in corpus.mails if mail.list_name == name}
         assert gone <= before
         assert store.as_user(IMPORTER).remove_member(person, f"lists/group:{name}", why="left the list")
-        check_reader(store.as_user(person), before - gone, ingested.passages, words[0])
+        check_reader(store.as_user(person), before - gone, ingested.passages, ingested.words[0])
 
 
 def lists_of(corpus: MailCorpus, person: str) -> list[str]:

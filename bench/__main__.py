@@ -1,0 +1,95 @@
+"""Measure governed ingest and search against plain LanceDB, and print the table.
+
+Promise: one command, one run, one result file; the page is made from the file and from nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from . import ingest_cost, search_cost
+from .corpus import LABELS, SEED, Corpus
+from .machine import QUIET_LOAD, machine
+from .page import page
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "governed-against-plain.json"
+PAGE = HERE.parent / "docs" / "bench.md"
+
+
+def main() -> None:
+    """Read the command line, measure, write the result file and the page, print the page."""
+    given = _arguments()
+    if given.render:
+        PAGE.write_text(page(json.loads(RESULTS.read_text("utf-8"))), "utf-8")
+        return
+    results = _measured(given)
+    text = page(results)
+    if given.out is not None:
+        given.out.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    elif not given.quick:
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+        PAGE.write_text(text, "utf-8")
+    print(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--passages", type=int, default=20_000, help="how many are ingested and searched")
+    parser.add_argument("--model-passages", type=int, default=1_000, help="with MiniLM; 0: not at all")
+    parser.add_argument("--rounds", type=int, default=3, help="ingests of each kind")
+    parser.add_argument("--questions", type=int, default=20, help="for each share and mode")
+    parser.add_argument("--quick", action="store_true", help="tiny numbers, to see that it runs; keeps nothing")
+    parser.add_argument("--out", type=Path, help="write the results there and leave the page as it is")
+    parser.add_argument("--render", action="store_true", help="only make docs/bench.md from the stored results")
+    given = parser.parse_args()
+    if given.quick:
+        given.passages, given.model_passages, given.rounds, given.questions = 2_010, 0, 1, 2
+    if given.passages % 10 or given.passages < 2_010:
+        parser.error("--passages must be a multiple of ten from 2010, so that every label has a document")
+    return given
+
+
+def _measured(given: argparse.Namespace) -> dict[str, object]:
+    where = machine()
+    if not where["quiet"]:
+        print(
+            f"note: load average {where['load_before']} before the start, above {QUIET_LOAD}: "
+            "the times will be larger and apart; the result says so",
+            file=sys.stderr,
+        )
+    folder = Path(tempfile.mkdtemp(prefix="ringfence-bench-"))
+    try:
+        ingests = [ingest_cost.compare(given.passages, "digest", given.rounds, folder)]
+        if given.model_passages:
+            ingests.append(ingest_cost.compare(given.model_passages, "minilm", given.rounds, folder))
+        searches = search_cost.compare(
+            Corpus(given.passages),
+            ingest_cost.opened("digest"),
+            ingest_cost.governed_folder(folder, "digest", given.rounds),
+            ingest_cost.plain_folder(folder, "digest", given.rounds),
+            given.questions,
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "machine": where,
+        "settings": {
+            "passages": given.passages,
+            "labels": LABELS + 1,
+            "seed": SEED,
+            "k": search_cost.K,
+            "dimensions": 384,
+        },
+        "ingest": ingests,
+        "search": searches,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Where does the time of one governed search go?
+
+Promise: the stages are timed around the functions that run anyway; nothing is left out or replaced.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from ringfence_governance import as_of, reading, rows
+from ringfence_governance.ground import Ground
+from ringfence_retrieval import search
+
+STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("authorise", Ground, "grant"),
+    ("scan and open", rows, "chunk_block"),
+    ("score", search, "_scores"),
+    ("rank", search, "ranked"),
+    ("check again", reading, "_recheck"),
+    ("as_of", as_of, "handle"),
+    ("record", reading, "_append"),
+    ("fetch hits", search, "_hits"),
+)
+"""Name of the stage, where its function stands, and the function's name."""
+
+NAMES = tuple(name for name, _, _ in STAGES)
+
+
+class Stages:
+    """Seconds of the current search, by stage; a stage inside another counts for the outer one."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._inside = False
+
+    @contextmanager
+    def watched(self) -> Iterator[Stages]:
+        """Time the stages while the block runs."""
+        patches = [patch.object(place, name, self._timed(stage, place, name)) for stage, place, name in STAGES]
+        for each in patches:
+            each.start()
+        try:
+            yield self
+        finally:
+            for each in patches:
+                each.stop()
+
+    def taken(self) -> dict[str, float]:
+        """Return the seconds since the last call, and begin anew."""
+        taken, self.seconds = dict(self.seconds), defaultdict(float)
+        return taken
+
+    def _timed(self, stage: str, place: Any, name: str) -> Callable[..., Any]:
+        original = getattr(place, name)
+
+        @functools.wraps(original)
+        def timed(*arguments: Any, **named: Any) -> Any:
+            if self._inside:
+                return original(*arguments, **named)
+            self._inside = True
+            started = time.perf_counter()
+            try:
+                return original(*arguments, **named)
+            finally:
+                self.seconds[stage] += time.perf_counter() - started
+                self._inside = False
+
+        return timed
