@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+from ringfence_governance.key_file import HOME_VARIABLE
 
 from . import ingest_cost, search_cost
 from .corpus import LABELS, SEED, Corpus
@@ -64,17 +67,17 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
             file=sys.stderr,
         )
     folder = Path(tempfile.mkdtemp(prefix="ringfence-bench-"))
+    # A key home of the run's own; the processes it starts inherit it.
+    os.environ[HOME_VARIABLE] = str(folder / "keys")
     try:
         ingests = [ingest_cost.compare(given.passages, "digest", given.rounds, folder)]
         if given.model_passages:
             ingests.append(ingest_cost.compare(given.model_passages, "minilm", given.rounds, folder))
-        searches = search_cost.compare(
-            Corpus(given.passages),
-            ingest_cost.opened("digest"),
-            ingest_cost.governed_folder(folder, "digest", given.rounds),
-            ingest_cost.plain_folder(folder, "digest", given.rounds),
-            given.questions,
-        )
+        corpus = Corpus(given.passages)
+        governed = ingest_cost.folder_of(folder, "governed", given.rounds)
+        plain = ingest_cost.folder_of(folder, "plain", given.rounds)
+        searches = search_cost.compare(corpus, ingest_cost.opened("digest"), governed, plain, given.questions)
+        memory = search_cost.memory(corpus, "digest", governed, plain)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {
@@ -88,6 +91,7 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
         },
         "ingest": ingests,
         "search": searches,
+        "search_peak_memory_bytes": memory,
     }
 
 

@@ -70,7 +70,7 @@ class Corpus:
     def label(self, number: int) -> Label:
         """Return the label of a number."""
         readers = frozenset(reader(percent) for percent in SELECTIVITIES if number in self.numbers_of(percent))
-        # A project's name among the compartments would need clearance; another owner makes a label distinct.
+        # An owner of its own makes each label another one, even where the readers are the same.
         return Label(TENANT, f"{OWNER}-{number}", readers)
 
     def documents(self) -> Iterator[Document]:

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,11 +24,10 @@ import ringfence
 
 from .corpus import INGESTER, LABELS, Corpus
 from .digest_embedder import DigestEmbedder
-from .machine import bytes_of, peak_memory_bytes, spread
+from .machine import bytes_of, in_a_process, peak_memory_bytes, spread
 from .plain_store import NoDoor, PlainDoor, index_text
 
 KINDS = ("pipeline", "plain", "governed")
-RUN_SECONDS_MAX = 3600
 
 
 def compare(passages: int, embedder: str, rounds: int, folder: Path) -> dict[str, Any]:
@@ -43,7 +39,7 @@ def compare(passages: int, embedder: str, rounds: int, folder: Path) -> dict[str
     for number in range(rounds):
         for kind in KINDS[number % len(KINDS) :] + KINDS[: number % len(KINDS)]:
             target = folder / f"{embedder}-{kind}-{number}"
-            runs[kind].append(_in_a_process(kind, passages, embedder, target))
+            runs[kind].append(_run_apart(kind, passages, embedder, target))
     return {
         "passages": runs["governed"][0]["passages"],
         "embedder": embedder,
@@ -52,14 +48,9 @@ def compare(passages: int, embedder: str, rounds: int, folder: Path) -> dict[str
     }
 
 
-def plain_folder(folder: Path, embedder: str, rounds: int) -> Path:
-    """Return where the last round left the plain table."""
-    return folder / f"{embedder}-plain-{rounds - 1}" / "store"
-
-
-def governed_folder(folder: Path, embedder: str, rounds: int) -> Path:
-    """Return where the last round left the governed store."""
-    return folder / f"{embedder}-governed-{rounds - 1}" / "store"
+def folder_of(folder: Path, kind: str, rounds: int) -> Path:
+    """Return where the last round with the digest embedder left what it stored."""
+    return folder / f"digest-{kind}-{rounds - 1}" / "store"
 
 
 def opened(embedder: str) -> Embedder:
@@ -67,15 +58,10 @@ def opened(embedder: str) -> Embedder:
     return DigestEmbedder() if embedder == "digest" else open_embedder(embedder)
 
 
-def _in_a_process(kind: str, passages: int, embedder: str, folder: Path) -> dict[str, Any]:
+def _run_apart(kind: str, passages: int, embedder: str, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "bench.ingest_cost", kind, str(passages), embedder, str(folder)]
-    environment = {**os.environ, "RINGFENCE_HOME": str(folder / "keys")}
-    done = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, check=True, text=True, timeout=RUN_SECONDS_MAX
-    )
-    facts: dict[str, Any] = json.loads(done.stdout)
-    return facts
+    command = ["bench.ingest_cost", kind, str(passages), embedder, str(folder)]
+    return in_a_process(command)
 
 
 def _middle(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,17 +5,24 @@ Promise: no number is printed without the machine it was taken on.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import platform
 import resource
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 QUIET_LOAD = 0.5
 """A machine is called quiet up to this load average before the run."""
+
+RUN_SECONDS_MAX = 3600
 
 PACKAGES = ("lancedb", "pylance", "numpy", "pyarrow", "pycasbin", "cryptography")
 
@@ -36,6 +43,15 @@ def machine() -> dict[str, object]:
     }
 
 
+def in_a_process(command: Sequence[str]) -> dict[str, Any]:
+    """Run a module of this package in a Python of its own; return the JSON it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command], stdout=subprocess.PIPE, check=True, text=True, timeout=RUN_SECONDS_MAX
+    )
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
+
+
 def peak_memory_bytes() -> int:
     """Return this process's largest resident set so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -50,7 +66,7 @@ def bytes_of(folder: Path) -> int:
 def percentile(values: Sequence[float], percent: float) -> float:
     """Return the smallest value that `percent` per cent of the values do not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)]
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def spread(values: Sequence[float]) -> float:

@@ -6,6 +6,8 @@ what else the machine does hits all alike. Times end when the hits are Python va
 
 from __future__ import annotations
 
+import argparse
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,7 +19,8 @@ import ringfence
 from ringfence_ingest.embedders import Embedder
 
 from .corpus import SELECTIVITIES, Corpus, reader
-from .machine import percentile
+from .ingest_cost import opened
+from .machine import in_a_process, peak_memory_bytes, percentile
 from .plain_store import Mode, PlainReader
 from .stages import NAMES, Stages
 
@@ -57,6 +60,16 @@ def compare(
                     }
                 )
     return table
+
+
+def memory(corpus: Corpus, embedder_name: str, governed: Path, plain: Path) -> dict[str, int]:
+    """Return the peak memory of a process that only searches, whole and hybrid, for each of two kinds."""
+    return {
+        kind: in_a_process(
+            ["bench.search_cost", kind, str(corpus.passages), embedder_name, str(governed), str(plain)]
+        )["peak_memory_bytes"]
+        for kind in ("governed", "plain")
+    }
 
 
 def _asks(person: ringfence.Reader, plain: PlainReader, embedder: Embedder) -> dict[str, Ask]:
@@ -101,3 +114,26 @@ def _row(asks: dict[str, Ask], questions: list[str], mode: Mode, stages: Stages)
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
+
+
+def main() -> None:
+    """Ask a few questions of one kind as the reader of everything; print the peak memory as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("passages", type=int)
+    parser.add_argument("embedder")
+    parser.add_argument("governed", type=Path)
+    parser.add_argument("plain", type=Path)
+    given = parser.parse_args()
+    corpus, embedder = Corpus(given.passages), opened(given.embedder)
+    everything = SELECTIVITIES[-1]
+    with ringfence.open(given.governed, embedder=embedder) as store:
+        person = store.as_user(reader(everything))
+        asks = _asks(person, PlainReader(given.plain, corpus.numbers_of(everything)), embedder)
+        for question in corpus.questions(3):
+            asks[given.kind](question, "hybrid")
+    print(json.dumps({"peak_memory_bytes": peak_memory_bytes()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import insert
@@ -127,6 +128,8 @@ def _write_whole(descriptor: int, line: bytes) -> None:
         while written < len(line):
             written += os.write(descriptor, line[written:])
     except OSError:
-        # Half a record is no record: take it back, so that the segment stays readable.
-        os.ftruncate(descriptor, start)
+        # Half a record is no record: take it back. If it stays, readers know it by its missing line break,
+        # and nothing is written behind it: the segment is closed.
+        with suppress(OSError):
+            os.ftruncate(descriptor, start)
         raise

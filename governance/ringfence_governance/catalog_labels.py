@@ -55,6 +55,16 @@ def intern_value(catalog: Catalog, label: Label) -> LabelEntry:
     return _intern(catalog, catalog.digest("label value", canonical), label_id, {"label": label.to_mapping()})
 
 
+def atom_of_value(catalog: Catalog, label: Label) -> int | None:
+    """Return the atom of the anonymous label of this value; None if it is not interned."""
+    lookup = catalog.digest("label value", label.canonical_bytes())
+    with catalog.read() as connection:
+        atom = connection.execute(
+            select(schema.labels.c.atom).where(schema.labels.c.value_digest == lookup)
+        ).scalar()
+    return None if atom is None else int(atom)
+
+
 def intern_compound(catalog: Catalog, parts: frozenset[str]) -> LabelEntry:
     """Return the compound label of these parts, made if it is new.
 

@@ -1,6 +1,6 @@
 """Keep wrapped keys: master → label → document, in a database of their own.
 
-Promise: no key lies here in clear, and each wrapped key is bound to what it
+Promise: no key and no label's name lies here in clear, and each wrapped key is bound to what it
 is for: a document's key to (document, atom, generation) under its label's
 key, a label's key under the master key. A keyring holds the keys of the atoms
 it was made for and no other.
@@ -20,7 +20,7 @@ from .ambient import Ambient
 from .errors import StoreCorrupt
 from .key_file import MasterKey
 from .labels import LabelEntry
-from .seal import Cipher, derive_from_all, place
+from .seal import Cipher, derive_from_all, digest, place
 from .sqlite_engine import Database
 
 FEW_KEYS = 200
@@ -40,7 +40,7 @@ _store_keys = Table(
 _label_keys = Table(
     "label_keys",
     _metadata,
-    Column("label_id", String, primary_key=True),
+    Column("label_digest", String, primary_key=True),
     Column("generation", Integer, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
 )
@@ -111,13 +111,14 @@ class Keyring:
 class KeyStore:
     """All wrapped keys of one store. Prints nothing of itself and cannot be pickled."""
 
-    __slots__ = ("_ambient", "_database", "_master", "_store_id")
+    __slots__ = ("_ambient", "_database", "_digest_key", "_master", "_store_id")
 
     def __init__(self, path: Path, master: MasterKey, ambient: Ambient) -> None:
         self._database = Database(path, secure_delete=True)
         self._master = master
         self._store_id = master.store_id
         self._ambient = ambient
+        self._digest_key: bytes | None = None
 
     def __repr__(self) -> str:
         return "KeyStore(…)"
@@ -162,16 +163,17 @@ class KeyStore:
         """Make the key of a label if it has none. Compound labels have only derived keys."""
         if entry.parts:
             return
+        lookup = self._lookup(entry.label_id)
         with self._database.write() as connection:
             known = connection.execute(
-                select(_label_keys.c.label_id).where(_label_keys.c.label_id == entry.label_id)
+                select(_label_keys.c.label_digest).where(_label_keys.c.label_digest == lookup)
             ).one_or_none()
             if known is None:
                 key = self._ambient.new_key("label", entry.label_id)
                 wrapped = self._master_cipher().seal(key, self._master_place("label", entry.label_id))
                 connection.execute(
                     insert(_label_keys).values(
-                        label_id=entry.label_id, generation=self._master.generation, wrapped=wrapped
+                        label_digest=lookup, generation=self._master.generation, wrapped=wrapped
                     )
                 )
 
@@ -199,10 +201,13 @@ class KeyStore:
 
     def keep(self, keys: Iterable[WrappedKey]) -> None:
         """Store wrapped document keys, durably, replacing those of the same document and atom."""
+        newest = {(key.document_id, key.atom): asdict(key) for key in keys}
+        if not newest:
+            return
         with self._database.write() as connection:
-            for key in keys:
-                connection.execute(_pair(key.document_id, key.atom))
-                connection.execute(insert(_document_keys).values(**asdict(key)))
+            for pair in newest:
+                connection.execute(_pair(*pair))
+            connection.execute(insert(_document_keys), list(newest.values()))
 
     def forget(self, pairs: Iterable[tuple[str, int]]) -> None:
         """Delete wrapped document keys."""
@@ -242,17 +247,22 @@ class KeyStore:
         return keys
 
     def _stored_label_keys(self, label_ids: set[str]) -> dict[str, bytes]:
-        query = select(_label_keys.c.label_id, _label_keys.c.wrapped)
-        if len(label_ids) <= FEW_KEYS:
-            query = query.where(_label_keys.c.label_id.in_(label_ids))
+        lookups = {self._lookup(label_id): label_id for label_id in label_ids}
+        query = select(_label_keys.c.label_digest, _label_keys.c.wrapped)
+        if len(lookups) <= FEW_KEYS:
+            query = query.where(_label_keys.c.label_digest.in_(lookups))
         with self._database.read() as connection:
-            rows = [row for row in connection.execute(query) if row.label_id in label_ids]
-        if len(rows) != len(label_ids):
+            rows = connection.execute(query).all()
+        wrapped = {lookups[row.label_digest]: row.wrapped for row in rows if row.label_digest in lookups}
+        if len(wrapped) != len(label_ids):
             raise StoreCorrupt("a label has no key; the key database is older than the store")
         cipher = self._master_cipher()
-        return {
-            row.label_id: cipher.open(row.wrapped, self._master_place("label", row.label_id)) for row in rows
-        }
+        return {name: cipher.open(key, self._master_place("label", name)) for name, key in wrapped.items()}
+
+    def _lookup(self, label_id: str) -> str:
+        if self._digest_key is None:
+            self._digest_key = self.store_key("digest")
+        return digest(self._digest_key, "label key", label_id)
 
     def _wrapped(
         self, atoms: Collection[int], document_ids: Iterable[str] | None
@@ -263,11 +273,9 @@ class KeyStore:
             query = query.where(_document_keys.c.document_id.in_(few))
         with self._database.read() as connection:
             return {
-                (row.document_id, row.atom): WrappedKey(
-                    row.document_id, row.atom, row.generation, row.wrapped
-                )
-                for row in connection.execute(query)
-                if row.atom in atoms and (few is None or row.document_id in few)
+                (document_id, atom): WrappedKey(document_id, atom, generation, wrapped)
+                for document_id, atom, generation, wrapped in connection.execute(query)
+                if atom in atoms and (few is None or document_id in few)
             }
 
     def _master_cipher(self) -> Cipher:

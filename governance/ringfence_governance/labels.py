@@ -192,13 +192,15 @@ class LabelTable:
     version: int
     entries: Mapping[int, LabelEntry]
     by_id: Mapping[str, LabelEntry] = field(init=False)
-    by_value: Mapping[Label, LabelEntry] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "by_id", {entry.label_id: entry for entry in self.entries.values()})
+
+    @property
+    def by_value(self) -> Mapping[Label, LabelEntry]:
+        """The anonymous labels by what they mean; made anew at each call."""
         entries = self.entries.values()
-        anonymous = {entry.definition: entry for entry in entries if entry.definition and not entry.named}
-        object.__setattr__(self, "by_id", {entry.label_id: entry for entry in entries})
-        object.__setattr__(self, "by_value", anonymous)
+        return {entry.definition: entry for entry in entries if entry.definition and not entry.named}
 
     def definitions(self, entry: LabelEntry) -> tuple[tuple[str, Label], ...]:
         """Return (id, definition) of the label, or of every part of a compound one, by id.

@@ -74,7 +74,7 @@ class ChunkText:
 def documents(ground: Ground, grant: Grant, ids: Collection[str] | None = None) -> tuple[DocumentRow, ...]:
     """Return the readable documents, by id; only `ids` if given."""
     found = _content(ground, grant, "documents", ["run_id", "metadata"], ids)
-    keyring = _keyring(ground, grant, {row["atom"] for row in found}, ids)
+    keyring = _keyring(ground, grant, {row["atom"] for row in found}, [row["id"] for row in found])
     return tuple(
         DocumentRow(
             document_id=row["id"],
@@ -103,7 +103,7 @@ def chunk_block(ground: Ground, grant: Grant, *, vectors: bool = False, terms: b
     """Return all readable chunks, by id."""
     columns = ["document_id", *(["vector"] if vectors else []), *(["terms"] if terms else [])]
     found = _content(ground, grant, "chunks", columns, None)
-    keyring = _keyring(ground, grant, {row["atom"] for row in found}, None)
+    keyring = _keyring(ground, grant, {row["atom"] for row in found}, [row["document_id"] for row in found])
     return ChunkBlock(
         ids=tuple(row["id"] for row in found),
         document_ids=tuple(row["document_id"] for row in found),
@@ -178,7 +178,7 @@ def _content(
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
-def _keyring(ground: Ground, grant: Grant, atoms: set[int], ids: Collection[str] | None) -> Keyring:
+def _keyring(ground: Ground, grant: Grant, atoms: set[int], ids: Collection[str]) -> Keyring:
     # Only atoms of the grant, even if a row outside it had slipped through the scan: it would not open.
     granted = [grant.table.entries[atom] for atom in sorted(atoms & grant.atoms)]
     return ground.keys.keyring(granted, ids)

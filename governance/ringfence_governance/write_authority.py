@@ -7,6 +7,7 @@ one the subject may not use are the same answer.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 
 from . import authority, catalog_labels
@@ -23,11 +24,12 @@ UNSTORED_ATOM = 0
 class WriteAuthority:
     """One subject's rights to write, judged by the policy of each moment."""
 
-    __slots__ = ("_ground", "_subject")
+    __slots__ = ("_ground", "_interned", "_subject")
 
     def __init__(self, ground: Ground, subject: Subject) -> None:
         self._ground = ground
         self._subject = subject
+        self._interned: dict[Label, LabelEntry] = {}
 
     @property
     def table(self) -> LabelTable:
@@ -37,7 +39,7 @@ class WriteAuthority:
     def check_ingest(self, choice: LabelChoice) -> None:
         """Raise Refused unless the label exists and the subject may ingest under it."""
         moment = self._ground.moment()
-        entry = _entry(moment, choice)
+        entry = self._entry(moment, choice)
         if entry is None or not self._may(moment, entry, "ingest"):
             named = f"label {choice!r}" if isinstance(choice, str) else f"a label of tenant {choice.tenant!r}"
             raise Refused(
@@ -48,20 +50,20 @@ class WriteAuthority:
     def same(self, choice: LabelChoice, atom: int) -> bool:
         """Say whether a document under `atom` already has this label as its own."""
         moment = self._ground.moment()
-        entry = _entry(moment, choice)
+        entry = self._entry(moment, choice)
         held = moment.table.entries[atom]
         return entry is not None and (entry.atom == atom or entry.label_id in held.parts)
 
     def is_lower(self, new: LabelChoice, old: LabelChoice) -> bool:
         """Say whether `new` instead of `old` could let anybody in more; unknown labels are lower."""
         moment = self._ground.moment()
-        new_entry, old_entry = _entry(moment, new), _entry(moment, old)
+        new_entry, old_entry = self._entry(moment, new), self._entry(moment, old)
         return new_entry is None or old_entry is None or _is_lower(moment, [new_entry], old_entry)
 
     def may_replace(self, choice: LabelChoice, atom: int, parents: Collection[LabelEntry] = ()) -> bool:
         """Say whether a document under `atom` may get this label: not lower, or declassified."""
         moment = self._ground.moment()
-        entry = _entry(moment, choice)
+        entry = self._entry(moment, choice)
         held = moment.table.entries[atom]
         if entry is None:
             return False
@@ -91,15 +93,27 @@ class WriteAuthority:
         parts = flatten([own, *parents])
         return own if len(parts) == 1 else catalog_labels.intern_compound(self._ground.catalog, parts)
 
+    def _entry(self, moment: Moment, choice: LabelChoice) -> LabelEntry | None:
+        """Return a label by name, or by value; one that is not interned yet has an atom no row carries."""
+        if isinstance(choice, str):
+            return moment.table.by_id.get(choice)
+        known = self._interned.get(choice)
+        if known is None:
+            atom = catalog_labels.atom_of_value(self._ground.catalog, choice)
+            known = moment.table.entries.get(atom) if atom is not None else None
+            if known is None:
+                return _unstored(choice)
+            self._interned[choice] = known
+        return known
+
     def _may(self, moment: Moment, entry: LabelEntry, action: str) -> bool:
         return authority.allowed(moment.snapshot, self._subject, entry, moment.table, action, moment.now)
 
 
-def _entry(moment: Moment, choice: LabelChoice) -> LabelEntry | None:
-    if isinstance(choice, str):
-        return moment.table.by_id.get(choice)
-    unstored = LabelEntry(UNSTORED_ATOM, f"{choice.tenant}/label:~{'0' * 32}", choice)
-    return moment.table.by_value.get(choice, unstored)
+def _unstored(label: Label) -> LabelEntry:
+    """Return a label's entry before it has one, named by its value: two of them are never taken for one."""
+    name = hashlib.sha256(label.canonical_bytes()).hexdigest()[:32]
+    return LabelEntry(UNSTORED_ATOM, f"{label.tenant}/label:~{name}", label)
 
 
 def _is_lower(moment: Moment, new: Collection[LabelEntry], old: LabelEntry) -> bool:

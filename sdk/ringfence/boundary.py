@@ -31,6 +31,8 @@ def public(call: Callable[P, T]) -> Callable[P, T]:
             if os.environ.get(DEBUG_VARIABLE) == "1":
                 raise
             failure = error
+        # This frame stays in the trace; what was passed may be documents.
+        del args, kwargs
         failure.__cause__ = None
         failure.__context__ = None
         raise failure.with_traceback(None)

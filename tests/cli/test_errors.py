@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ringfence.cli.answers import report
+from ringfence.cli.failures import Failure
 from ringfence.reader import Reader
 from ringfence.store import Store
 
@@ -88,6 +90,12 @@ def test_an_error_shows_controls_of_what_was_typed(call: Call, firm: Path) -> No
     run = call("list", firm, "--as", "x\x1b[31m", "--no\x1b[31m")
     assert run.code == 2
     assert "\x1b" not in run.err
+
+
+def test_an_error_and_its_hint_show_controls_and_keep_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    report(Failure("Refused", "one\x1b[31m\ntwo [bold]", "three\x07", 1), as_json=False)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "error: one␛[31m\ntwo [bold]\nhint: three␇\n")
 
 
 def test_a_word_after_two_dashes_asks_for_no_json(call: Call, firm: Path) -> None:

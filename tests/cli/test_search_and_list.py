@@ -11,6 +11,7 @@ import pytest
 
 Call = Callable[..., Any]
 
+CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 CARL, DORA, SAM, NOBODY = "acme/user:carl", "acme/user:dora", "acme/user:sam", "acme/user:nobody"
 READS = [["search", "pump"], ["list"]]
 
@@ -147,10 +148,13 @@ def test_a_malformed_question_is_misuse(
 
 def test_markup_of_a_document_is_text_and_its_controls_are_shown(call: Call, firm: Path) -> None:
     run = call("search", firm, "loud pump", "--as", CARL, "-k", 1)
-    assert "[bold]loud[/bold]" in run.out
+    assert "␇ The pump is [bold]loud[/bold]" in run.out, "a passage is one line"
     assert "␛[31mred<U+202E>" in run.out
     assert "[red]notes[/red]" in run.out
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", run.out)
+    assert not CONTROLS.search(run.out)
+    listed = call("list", firm, "--as", CARL)
+    assert "Pump [red]notes[/red]" in listed.out
+    assert not CONTROLS.search(listed.out)
 
 
 def test_json_has_the_text_as_it_is(call: Call, firm: Path) -> None:

@@ -65,6 +65,16 @@ def test_an_auditor_is_told_who_granted(call: Call, firm: Path, offer: str) -> N
     assert "by acme/user:ingester: the store was made" in run.out
 
 
+def test_a_reason_cannot_command_the_auditors_terminal(call: Call, own_firm: Path, offer: str) -> None:
+    words = ["--as", "acme/user:ada", "--why", "joins\x1b]0;x\x07 [red]"]
+    assert call("grant", own_firm, SAM, "read", "*", *words).code == 0
+    shown = [
+        call("why", own_firm, offer, "--as", SAM, "--by", AUDITOR),
+        call("policy", "show", own_firm, "--as", "acme/user:ada"),
+    ]
+    assert all("joins␛]0;x␇ [red]" in run.out for run in shown)
+
+
 @pytest.mark.parametrize("by", [SAM, NOBODY, CARL, "borealis/user:bea"])
 def test_who_may_not_audit_gets_no_explanation_of_others(call: Call, firm: Path, offer: str, by: str) -> None:
     for object_id in (offer, UNKNOWN_ID):

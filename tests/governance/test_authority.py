@@ -125,7 +125,7 @@ def test_the_set_is_of_the_action_asked_for(snapshot: Snapshot, table: LabelTabl
 
 def test_the_set_changes_with_time_at_its_boundaries(snapshot: Snapshot, table: LabelTable) -> None:
     now, seen = "2025-01-01T00:00:00Z", []
-    while now != TIME_MAX:
+    for _ in range(5):
         now = next_boundary(snapshot, table, now)
         seen.append(now)
     assert seen == [

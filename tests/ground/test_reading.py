@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from ringfence_governance.reading import Answer, GrantedReader
 
 from .worlds import World, make_world, subject
 
+T = TypeVar("T")
 HAL, BOB = "acme/user:hal", "acme/user:bob"
 
 
@@ -61,14 +63,8 @@ def full_disk_for_the_log(filled: World) -> World:
 
 def test_no_result_leaves_when_the_record_cannot_be_written(full_disk_for_the_log: World) -> None:
     left: list[str] = []
-
-    def work(reader: GrantedReader) -> Answer[None]:
-        return Answer([], lambda as_of: left.append(as_of))
-
-    with pytest.raises(
-        AuditUnavailable, match="No space left on device.*no result leaves without its record"
-    ) as caught:
-        full_disk_for_the_log.door.read(subject(HAL), "list", work)
+    with pytest.raises(AuditUnavailable, match=r"\(No space left on device\); no result leaves") as caught:
+        full_disk_for_the_log.door.read(subject(HAL), "list", lambda reader: Answer([], left.append))
     assert left == []
     assert "make room" in caught.value.hint
 
@@ -97,7 +93,7 @@ def test_a_refusal_that_cannot_be_recorded_says_so_and_nothing_else(full_disk_fo
 def test_a_change_that_cannot_be_recorded_is_not_made(full_disk_for_the_log: World) -> None:
     with pytest.raises(AuditUnavailable):
         full_disk_for_the_log.add("g", "acme/user:eve", "acme/group:hr")
-    assert "eve" not in str(full_disk_for_the_log.ground.moment().snapshot.rows)
+    assert not full_disk_for_the_log.ground.moment().snapshot.knows("acme/user:eve")
 
 
 def test_reading_goes_on_when_the_log_can_be_written_again(full_disk_for_the_log: World) -> None:
@@ -207,6 +203,10 @@ READS: dict[str, Callable[[GrantedReader], object]] = {
 }
 
 
+def answer_with(found: T) -> Answer[T]:
+    return Answer([], lambda as_of: found)
+
+
 def _all_chunk_ids(reader: GrantedReader) -> list[str]:
     ground, grant = reader._ground, reader._grant
     everything = ground.tables.scan(
@@ -221,9 +221,7 @@ def test_with_the_filter_broken_the_scan_refuses(
 ) -> None:
     break_the_mask(monkeypatch)
     with pytest.raises(StoreCorrupt, match="the scan returned a row outside the grant"):
-        filled.door.read(
-            subject(BOB), "list", lambda reader: Answer([], lambda as_of, found=READS[what](reader): found)
-        )
+        filled.door.read(subject(BOB), "list", lambda reader: answer_with(READS[what](reader)))
 
 
 @pytest.mark.parametrize("what", READS)
@@ -250,9 +248,7 @@ def test_with_the_keyring_broken_too_it_would_open(filled: World, monkeypatch: p
         return real(self, list(filled.ground.moment().table.entries.values()))
 
     monkeypatch.setattr(KeyStore, "keyring", every_key)
-    found = filled.door.read(
-        subject(BOB), "list", lambda reader: Answer([], lambda as_of, found=reader.documents(): found)
-    )
+    found = filled.door.read(subject(BOB), "list", lambda reader: answer_with(reader.documents()))
     assert len(found) == 6
 
 
@@ -430,7 +426,7 @@ def test_a_chain_reads_what_all_its_actors_may(filled: World) -> None:
         "p", "acme/agent:helper", "acme", "acme/label:staff", "delegate", "any", "*", "-", "-", "allow"
     )
     assert filled.see(HAL, via=("acme/agent:helper",)).paths == ("public.txt",)
-    assert filled.see("acme/agent:helper").paths == ()
+    assert "pay/salaries.txt" in filled.see(HAL).paths
 
 
 def test_an_error_beneath_a_read_is_recorded_and_names_no_path(filled: World) -> None:

@@ -191,8 +191,9 @@ class World:
         return open_world(self.folder, self.clock)
 
     def records(self) -> list[dict[str, Any]]:
-        """All audit records as they lie on the disk, segment by segment."""
-        return [json.loads(line) for file in self.segments() for line in file.read_text().splitlines()]
+        """All audit records as they lie on the disk, in the order they were made."""
+        lines = [line for file in self.segments() for line in file.read_text().splitlines()]
+        return sorted(map(json.loads, lines), key=lambda record: str(record["at"]))
 
     def segments(self) -> list[Path]:
         return sorted((self.path / "audit").glob("*.jsonl"))

@@ -143,25 +143,21 @@ def test_a_name_that_is_no_text_or_not_plain_is_reported(folder: Path) -> None:
 
 
 @pytest.fixture
-def as_nobody() -> Callable[[Callable[[], None]], None]:
-    """Run something in a child process of an account that may read nothing of ours."""
-
-    def run(action: Callable[[], None]) -> None:
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                if os.geteuid() == 0:
-                    os.setgroups([])
-                    os.setgid(65534)
-                    os.setuid(65534)
-                action()
-                code = 0
-            finally:
-                os._exit(code)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-    return run
+def as_nobody() -> Iterator[None]:
+    """Be an account that may read nothing of ours, where we are root; else we are one already."""
+    if os.geteuid() != 0:
+        yield
+        return
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
 
 
 @pytest.fixture
@@ -172,24 +168,23 @@ def open_folder() -> Iterator[Path]:
         yield Path(name).resolve()
 
 
-def test_unreadable_files_and_folders_are_reported(
-    open_folder: Path, as_nobody: Callable[[Callable[[], None]], None]
-) -> None:
-    folder = open_folder
-    fill(folder, "a.md", "closed/b.md", "open/c.md")
-    (folder / "a.md").chmod(0)
-    (folder / "closed").chmod(0)
+@pytest.fixture
+def unreadable(open_folder: Path) -> Iterator[Path]:
+    fill(open_folder, "a.md", "closed/b.md", "open/c.md")
+    (open_folder / "a.md").chmod(0)
+    (open_folder / "closed").chmod(0)
+    yield open_folder
+    (open_folder / "closed").chmod(0o700)
 
-    def look() -> None:
-        found = troubles(folder)
-        assert found["closed"].hides_documents
-        assert "no permission to read it" in found["closed"].reason
-        by_path = {item.path: item for item in FolderSource(folder).items() if isinstance(item, SourceItem)}
-        assert set(by_path) == {"a.md", "open/c.md"}
-        with pytest.raises(FileTrouble, match="found no permission to read it"):
-            by_path["a.md"].load(1000)
 
-    as_nobody(look)
+def test_unreadable_files_and_folders_are_reported(unreadable: Path, as_nobody: None) -> None:
+    found = troubles(unreadable)
+    assert found["closed"].hides_documents
+    assert "no permission to read it" in found["closed"].reason
+    by_path = {item.path: item for item in FolderSource(unreadable).items() if isinstance(item, SourceItem)}
+    assert set(by_path) == {"a.md", "open/c.md"}
+    with pytest.raises(FileTrouble, match="found no permission to read it"):
+        by_path["a.md"].load(1000)
 
 
 def test_label_files_are_looked_for_up_to_the_root_and_not_above(folder: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ MOMENTS = [
     "2026-03-31T23:59:59Z",
     "2026-04-01T00:00:00Z",
 ]
-VOCABULARY = "offer pump valve salary merger budget contract tender Meridian Orchid leak audit bonus".split()
+VOCABULARY = ["offer", "pump", "valve", "salary", "merger", "budget", "contract", "tender", "Meridian", "Orchid", "leak", "audit", "bonus"]
 REASON = Reasoned("a test changes it")
 
 STANDING = (
@@ -123,14 +123,15 @@ class Firm:
     store: SeededStore
     lines: list[str]
     labels: dict[str, Definition]
+    unwanted: tuple[str, ...]
     documents: list[Held] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     numbered: int = 0
     _oracle: StockCasbin | None = None
 
     @classmethod
-    def make(cls, folder: Path, seed: int, *, documents: int = 6) -> Firm:
-        """Make a firm of this seed, with a store in `folder`."""
+    def make(cls, folder: Path, seed: int, *, documents: int = 6, unwanted: tuple[str, ...] = ()) -> Firm:
+        """Make a firm of this seed, with a store in `folder`; no row of its policy holds an unwanted text."""
         dice = random.Random(seed)
         clock = Clock(MOMENTS[0])
         labels = {name: random_definition(dice, name.split("/")[0]) for name in NAMED}
@@ -142,14 +143,12 @@ class Firm:
             labels[f"{tenant}/label:~{number:032x}"] = definition
         lines = [*GENERIC_RULES, *STANDING, *(line for line in LIKELY if dice.random() < 0.7)]
         for _ in range(6):
-            line = random_line(dice, lines)
+            line = random_line(dice, lines, unwanted)
             if line and not _binds_ingest(line):
                 lines.append(line)
         named = [NamedLabel(name, as_label(labels[name])) for name in NAMED]
-        store = SeededStore.create(
-            folder, bundle(lines, named, generic=False), ADMIN, seed=seed, clock=clock
-        )
-        firm = cls(dice, store, lines, labels)
+        store = SeededStore.create(folder, bundle(lines, named, generic=False), ADMIN, seed=seed, clock=clock)
+        firm = cls(dice, store, lines, labels, unwanted)
         firm.add_documents(documents, of="a")
         firm.add_documents(2, of="b")
         # Made from those before, which must be published to be read.
@@ -195,7 +194,7 @@ class Firm:
             self.lines.remove(line)
             self._oracle = None
             return f"removed: {line}"
-        line = random_line(self.dice, self.lines)
+        line = random_line(self.dice, self.lines, self.unwanted)
         if line is None:
             return "nothing"
         assert self.store.door.add_row(Subject(admin_of(line)), row_of(line), REASON)
@@ -317,11 +316,11 @@ def random_definition(dice: random.Random, tenant: str) -> dict[str, object]:
     return definition
 
 
-def random_line(dice: random.Random, standing: list[str]) -> str | None:
+def random_line(dice: random.Random, standing: list[str], unwanted: tuple[str, ...]) -> str | None:
     """Return one more line that a policy with the standing ones takes, or None if none was found."""
     for _ in range(60):
         line = dice.choice([_rule, _rule, _rule, _rule, _membership, _set_link, _facts])(dice)
-        if line in standing or _locks_out(line):
+        if line in standing or _locks_out(line) or any(text in line for text in unwanted):
             continue
         try:
             rows = PolicyRows.of([*map(row_of, standing), row_of(line)])

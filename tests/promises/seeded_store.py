@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from ringfence.reader import Reader
 
+from ringfence.reader import Reader
 from ringfence_governance.ambient import Ambient
 from ringfence_governance.door import Door
 from ringfence_governance.drafts import ChunkDraft, DocumentDraft, LabelChoice, SourceIdentity
@@ -173,7 +173,9 @@ class SeededStore:
     ) -> Iterator:
         self.randomness.step = self.randomness.step + 1 if step is None else step
         subject = Subject(ingester, (), purpose)
-        with self.door.ingestion(subject, source(source_name), EMBEDDER.model, pipeline=PIPELINE) as ingestion:
+        with self.door.ingestion(
+            subject, source(source_name), EMBEDDER.model, pipeline=PIPELINE
+        ) as ingestion:
             yield ingestion
 
     def close(self) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ringfence.reader import Reader
 
+from ringfence.reader import Reader
 from ringfence_governance import authority, ground, reading
 from ringfence_governance.errors import NotReadable, StoreCorrupt
 from ringfence_governance.labels import LabelEntry, LabelTable
@@ -126,9 +126,7 @@ def check_count(reader: Reader, allowed: list[Held]) -> None:
     assert counts.chunks == sum(len(document.passages) for document in allowed)
 
 
-def check_search(
-    firm: Firm, reader: Reader, allowed: list[Held], mode: str, seen: Seen
-) -> SearchResult:
+def check_search(firm: Firm, reader: Reader, allowed: list[Held], mode: str, seen: Seen) -> SearchResult:
     query = " ".join(firm.dice.sample(VOCABULARY, 2))
     found = reader.search(query, k=1000, mode=mode)  # type: ignore[arg-type]
     rows = [(document.document_id, passage) for document in allowed for passage in document.passages]
@@ -144,7 +142,10 @@ def check_search(
     for hit in found:
         assert math.isclose(hit.score, expected[hit.document, hit.text], rel_tol=1e-9, abs_tol=1e-12)
         (document,) = [each for each in allowed if each.document_id == hit.document]
-        assert (hit.source.path, document.text[hit.source.start : hit.source.end]) == (document.path, hit.text)
+        assert (hit.source.path, document.text[hit.source.start : hit.source.end]) == (
+            document.path,
+            hit.text,
+        )
     order = [(-hit.score, hit.id) for hit in found]
     assert order == sorted(order)
     assert [hit.rank for hit in found] == list(range(1, len(found) + 1))

@@ -13,7 +13,19 @@ from pathlib import Path
 from ringfence_governance.labels import NamedLabel
 from ringfence_governance.subjects import Subject
 
-from .random_firm import ADMIN, INGESTER, NAMED, REASON, STANDING, Asker, Firm, Held, admin_of, as_label, row_of
+from .random_firm import (
+    ADMIN,
+    INGESTER,
+    NAMED,
+    REASON,
+    STANDING,
+    Asker,
+    Firm,
+    Held,
+    admin_of,
+    as_label,
+    row_of,
+)
 from .seeded_store import GENERIC_RULES, Clock, Page, SeededStore, bundle
 
 

@@ -1,0 +1,117 @@
+"""Ask everything a reader can ask, and keep every byte of what he gets: answers, errors, what they print.
+
+For the SDK and for the command line, so that two stores can be compared, or a
+whole answer be searched for what does not belong in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ringfence.cli import app
+from ringfence.reader import Reader
+from ringfence_governance.labels import Label
+
+from .random_firm import GROUPS, NAMED, Asker
+
+MODES = ("vector", "text", "hybrid")
+UNKNOWN_ID = "0123456789abcdef" * 2
+MALFORMED_IDS = ("", "docs/1.txt", "0" * 33, "A" * 32, "acme", "a/label:l0")
+QUERIES = ("offer pump", "Meridian salary", "number1 number2 number3", "nothing of the sort", "l0 label")
+
+
+def bytes_of(answer: Callable[[], Any]) -> bytes:
+    """Return everything a call gives back, or all of the error it ends in."""
+    try:
+        found = answer()
+    except Exception as error:
+        facts = {name: repr(value) for name, value in sorted(vars(error).items())}
+        told = [type(error).__name__, str(error), repr(error), repr(error.args), facts]
+        return json.dumps(["raised", *told]).encode()
+    if isinstance(found, list):
+        return json.dumps(found, sort_keys=False).encode()
+    plain = found.to_mapping() if hasattr(found, "to_mapping") else found
+    return json.dumps([plain, repr(found), str(found)]).encode()
+
+
+def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and bytes of every answer of every verb, about these ids and about none."""
+    yield "repr", repr(reader).encode()
+    yield "list", bytes_of(reader.list)
+    yield "count", bytes_of(reader.count)
+    yield "status", bytes_of(reader.status)
+    for mode in MODES:
+        for place, query in enumerate(QUERIES):
+            k = (1000, 3, 1, 7, 1000)[place]
+            yield f"search {mode} {query}", bytes_of(lambda q=query, k=k, m=mode: reader.search(q, k, m))
+    yield "search nothing", bytes_of(lambda: reader.search(" "))
+    yield "search k", bytes_of(lambda: reader.search("offer", 0))
+    yield "search language", bytes_of(lambda: reader.search("offer", language="klingon"))
+    for found in (*ids, UNKNOWN_ID, *MALFORMED_IDS):
+        yield f"text {found}", bytes_of(lambda f=found: reader.text(f))
+        yield f"why {found}", bytes_of(lambda f=found: reader.why(f))
+    for found in (*ids[-2:], UNKNOWN_ID):
+        yield f"who {found}", bytes_of(lambda f=found: reader.who(f))
+        yield f"why_for {found}", bytes_of(lambda f=found: reader.why_for("a/user:u1", f))
+    yield from refused_changes(reader)
+
+
+def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
+    """Yield the answers to who may not administer and asks all the same, about names there are and are not."""
+    yield "log", bytes_of(lambda: list(reader.log()))
+    yield "policy", bytes_of(lambda: list(reader.policy()))
+    for name in (NAMED[0], NAMED[-1], "a/label:none", "a/set:s", "*", "a/policy"):
+        yield f"grant {name}", bytes_of(lambda n=name: reader.grant("a/user:u0", "read", n, why="x"))
+        yield f"revoke {name}", bytes_of(lambda n=name: reader.revoke("a/user:u0", "read", n, why="x"))
+    for group in (GROUPS[0], "a/group:none"):
+        yield f"add {group}", bytes_of(lambda g=group: reader.add_member("a/user:u0", g, why="x"))
+        yield f"remove {group}", bytes_of(lambda g=group: reader.remove_member("a/user:u0", g, why="x"))
+    label = Label("a", "a/user:u0")
+    for name in (NAMED[0], NAMED[1], "a/label:none"):
+        yield f"define {name}", bytes_of(lambda n=name: reader.define_label(n, label, why="x"))
+
+
+def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the words of every command a reader can give about a store; `STORE` stands for it."""
+    who = ["--as", asker.person, "--json"]
+    carried = [word for agent in asker.chain[1:] for word in ("--via", agent)]
+    carried += ["--purpose", asker.purpose] if asker.purpose else []
+    for mode in MODES:
+        yield ["search", "STORE", QUERIES[0], *who, *carried, "--mode", mode, "-k", "50"]
+    yield ["search", "STORE", " ", *who]
+    yield ["search", "STORE", "offer", *who, "-k", "-3"]
+    yield ["list", "STORE", *who, *carried]
+    for found in (*ids, UNKNOWN_ID, "docs/1.txt", ""):
+        yield ["why", "STORE", found, *who, *carried]
+    for found in (ids[-1], UNKNOWN_ID):
+        yield ["who", "STORE", found, *who]
+        yield ["why", "STORE", found, "--as", "a/user:u1", "--by", asker.person, "--json"]
+    yield ["log", "STORE", *who]
+    yield ["status", "STORE", *who]
+    yield ["policy", "show", "STORE", *who]
+    change = ["--why", "x", *who]
+    for name in (NAMED[0], "a/label:none"):
+        yield ["grant", "STORE", "a/user:u0", "read", name, *change]
+        yield ["revoke", "STORE", "a/user:u0", "read", name, *change]
+    yield ["member", "add", "STORE", "a/user:u0", GROUPS[0], *change]
+    yield ["member", "remove", "STORE", "a/user:u0", GROUPS[0], *change]
+    yield ["ingest", "STORE", "/nowhere/at/all", *who]
+
+
+COMMANDS_WITHOUT_A_STORE = {"init", "policy lint"}
+"""Not asked of a twin: they read no store."""
+
+
+def cli_answer(words: Iterable[str], store: Path, home: Path) -> tuple[int, str, str]:
+    """Run one command in this process; return its exit code, standard output and standard error."""
+    words = [str(store) if word == "STORE" else word for word in words]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RINGFENCE_HOME", str(home))
+        result = CliRunner().invoke(app, words)
+    return result.exit_code, result.stdout, result.stderr
