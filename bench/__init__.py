@@ -7,5 +7,7 @@ from __future__ import annotations
 
 import os
 
-# Lance logs a line for each search that does not name its score column; it reads this when it is loaded.
-os.environ.setdefault("LANCE_LOG", "error")
+# LanceDB and Lance log a line for each search that does not name its score column; each reads its own
+# variable when it is loaded.
+for _name in ("LANCEDB_LOG", "LANCE_LOG"):
+    os.environ.setdefault(_name, "error")

@@ -16,7 +16,7 @@ from pathlib import Path
 from ringfence_governance.key_file import HOME_VARIABLE
 
 from . import ingest_cost, search_cost
-from .corpus import LABELS, SEED, Corpus
+from .corpus import PARAGRAPHS, SEED, Corpus
 from .machine import QUIET_LOAD, machine
 from .page import page
 
@@ -47,14 +47,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model-passages", type=int, default=1_000, help="with MiniLM; 0: not at all")
     parser.add_argument("--rounds", type=int, default=3, help="ingests of each kind")
     parser.add_argument("--questions", type=int, default=20, help="for each share and mode")
-    parser.add_argument("--quick", action="store_true", help="tiny numbers, to see that it runs; keeps nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny numbers, to see that it runs; keeps nothing"
+    )
     parser.add_argument("--out", type=Path, help="write the results there and leave the page as it is")
-    parser.add_argument("--render", action="store_true", help="only make docs/bench.md from the stored results")
+    parser.add_argument(
+        "--render", action="store_true", help="only make docs/bench.md from the stored results"
+    )
     given = parser.parse_args()
     if given.quick:
-        given.passages, given.model_passages, given.rounds, given.questions = 2_010, 0, 1, 2
-    if given.passages % 10 or given.passages < 2_010:
-        parser.error("--passages must be a multiple of ten from 2010, so that every label has a document")
+        given.passages, given.model_passages, given.rounds, given.questions = 200, 0, 1, 1
+    if given.passages % PARAGRAPHS or given.passages < 2 * PARAGRAPHS:
+        parser.error(f"--passages must be a multiple of {PARAGRAPHS} from {2 * PARAGRAPHS}")
     return given
 
 
@@ -69,11 +73,11 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
     folder = Path(tempfile.mkdtemp(prefix="ringfence-bench-"))
     # A key home of the run's own; the processes it starts inherit it.
     os.environ[HOME_VARIABLE] = str(folder / "keys")
+    corpus = Corpus(given.passages)
     try:
         ingests = [ingest_cost.compare(given.passages, "digest", given.rounds, folder)]
         if given.model_passages:
             ingests.append(ingest_cost.compare(given.model_passages, "minilm", given.rounds, folder))
-        corpus = Corpus(given.passages)
         governed = ingest_cost.folder_of(folder, "governed", given.rounds)
         plain = ingest_cost.folder_of(folder, "plain", given.rounds)
         searches = search_cost.compare(corpus, ingest_cost.opened("digest"), governed, plain, given.questions)
@@ -84,7 +88,7 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
         "machine": where,
         "settings": {
             "passages": given.passages,
-            "labels": LABELS + 1,
+            "labels": corpus.labels + 1,
             "seed": SEED,
             "k": search_cost.K,
             "dimensions": 384,

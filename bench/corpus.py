@@ -24,7 +24,7 @@ PARAGRAPH_CHARS = (400, 490)
 """Two never fit into one passage of 500 characters, and one always does."""
 
 WORDS = 30_000
-LABELS = 200
+LABELS_MAX = 200
 WORDS_PER_QUESTION = 4
 
 TENANT = "bench"
@@ -43,10 +43,10 @@ def reader(percent: float) -> str:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents of ten passages each, under 200 labels in turn, and one more for the smallest reader.
+    """Documents of ten passages each, under up to 200 labels in turn, and one label for the smallest reader.
 
     Args:
-        passages: How many, a multiple of ten.
+        passages: How many, a multiple of ten from 20.
     """
 
     passages: int
@@ -56,30 +56,39 @@ class Corpus:
         """How many documents there are."""
         return self.passages // PARAGRAPHS
 
+    @property
+    def labels(self) -> int:
+        """How many labels take turns; one more is the smallest reader's, and its number is this one."""
+        return min(LABELS_MAX, self.size // 2)
+
     def label_number(self, document: int) -> int:
-        """Return which label a document has; the last number is that of the smallest reader's few."""
+        """Return which label a document has; the smallest reader's few come first."""
         few = max(1, round(self.size * SELECTIVITIES[0] / 100))
-        return LABELS if document < few else document % LABELS
+        return self.labels if document < few else document % self.labels
 
     def numbers_of(self, percent: float) -> frozenset[int]:
         """Return the label numbers a reader may read."""
         if percent == SELECTIVITIES[0]:
-            return frozenset({LABELS})
-        return frozenset(range(round(LABELS * percent / 100))) | {LABELS}
+            return frozenset({self.labels})
+        return frozenset(range(round(self.labels * percent / 100))) | {self.labels}
 
     def label(self, number: int) -> Label:
         """Return the label of a number."""
-        readers = frozenset(reader(percent) for percent in SELECTIVITIES if number in self.numbers_of(percent))
+        readers = frozenset(
+            reader(percent) for percent in SELECTIVITIES if number in self.numbers_of(percent)
+        )
         # An owner of its own makes each label another one, even where the readers are the same.
         return Label(TENANT, f"{OWNER}-{number}", readers)
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents."""
         random = np.random.default_rng(SEED)
-        labels = [self.label(number) for number in range(LABELS + 1)]
+        labels = [self.label(number) for number in range(self.labels + 1)]
         for number in range(self.size):
             text = "\n\n".join(self._paragraph(random) for _ in range(PARAGRAPHS))
-            yield Document(f"folder-{number % 40}/{number}.txt", text, label=labels[self.label_number(number)])
+            yield Document(
+                f"folder-{number % 40}/{number}.txt", text, label=labels[self.label_number(number)]
+            )
 
     def questions(self, count: int) -> list[str]:
         """Return questions of words that are neither in every passage nor in none."""

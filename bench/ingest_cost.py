@@ -9,20 +9,20 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
-import ringfence_ingest.drafting
+import ringfence
 from ringfence_governance.subjects import Subject
+from ringfence_ingest.documents import Source
 from ringfence_ingest.embedders import Embedder, open_embedder
 from ringfence_ingest.pipeline import ingest
 from ringfence_ingest.sources import open_source
+from ringfence_ingest.summary import Summary
 
-import ringfence
-
-from .corpus import INGESTER, LABELS, Corpus
+from .corpus import INGESTER, Corpus
 from .digest_embedder import DigestEmbedder
 from .machine import bytes_of, in_a_process, peak_memory_bytes, spread
 from .plain_store import NoDoor, PlainDoor, index_text
@@ -70,55 +70,37 @@ def _middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _run(kind: str, corpus: Corpus, embedder: Embedder, folder: Path) -> dict[str, Any]:
-    documents = list(corpus.documents())
+    source = open_source(list(corpus.documents()))
     embedder.embed(["warm"])
-    return _TIMED[kind](corpus, embedder, folder / "store", open_source(documents))
-
-
-def _governed(corpus: Corpus, embedder: Embedder, folder: Path, source: Any) -> dict[str, Any]:
-    with ringfence.create(folder, admin=INGESTER, embedder=embedder) as store:
-        started = time.perf_counter()
-        summary = store.ingest(source, as_user=INGESTER)
-        seconds = time.perf_counter() - started
-    return {"passages": summary.chunks, "seconds": seconds, "index_seconds": 0.0, "bytes": bytes_of(folder)}
-
-
-def _plain(corpus: Corpus, embedder: Embedder, folder: Path, source: Any) -> dict[str, Any]:
-    # Only Ringfence keeps a word list with each passage; LanceDB makes its own when it indexes.
-    ringfence_ingest.drafting.terms = _no_terms
-    door = PlainDoor(folder, {corpus.label(number): number for number in range(LABELS + 1)})
     started = time.perf_counter()
-    summary = ingest(door, Subject(INGESTER), [source], embedder=embedder)
+    summary = _ingested(kind, corpus, embedder, folder / "store", source)
     stored = time.perf_counter()
-    index_text(folder)
+    if kind == "plain":
+        index_text(folder / "store")
     return {
         "passages": summary.chunks,
         "seconds": stored - started,
         "index_seconds": time.perf_counter() - stored,
-        "bytes": bytes_of(folder),
+        "bytes": bytes_of(folder / "store"),
     }
 
 
-def _pipeline(corpus: Corpus, embedder: Embedder, folder: Path, source: Any) -> dict[str, Any]:
-    started = time.perf_counter()
-    summary = ingest(NoDoor(), Subject(INGESTER), [source], embedder=embedder)
-    return {
-        "passages": summary.chunks,
-        "seconds": time.perf_counter() - started,
-        "index_seconds": 0.0,
-        "bytes": 0,
-    }
+def _ingested(kind: str, corpus: Corpus, embedder: Embedder, folder: Path, source: Source) -> Summary:
+    """Ingest into a new place of this kind; making the empty place is part of it."""
+    ingester = Subject(INGESTER)
+    if kind == "governed":
+        with ringfence.create(folder, admin=INGESTER, embedder=embedder) as store:
+            return store.ingest(source, as_user=INGESTER)
+    if kind == "pipeline":
+        return ingest(NoDoor(), ingester, [source], embedder=embedder)
+    door = PlainDoor(folder, {corpus.label(number): number for number in range(corpus.labels + 1)})
+    # Only Ringfence keeps a word list with each passage; LanceDB makes its own when it indexes.
+    with patch("ringfence_ingest.drafting.terms", _no_terms):
+        return ingest(door, ingester, [source], embedder=embedder)
 
 
-def _no_terms(text: str, language: str = "english") -> list[str]:
+def _no_terms(_text: str, _language: str) -> list[str]:
     return []
-
-
-_TIMED: Mapping[str, Callable[[Corpus, Embedder, Path, Any], dict[str, Any]]] = {
-    "governed": _governed,
-    "plain": _plain,
-    "pipeline": _pipeline,
-}
 
 
 def main() -> None:

@@ -46,7 +46,11 @@ def machine() -> dict[str, object]:
 def in_a_process(command: Sequence[str]) -> dict[str, Any]:
     """Run a module of this package in a Python of its own; return the JSON it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", *command], stdout=subprocess.PIPE, check=True, text=True, timeout=RUN_SECONDS_MAX
+        [sys.executable, "-m", *command],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+        timeout=RUN_SECONDS_MAX,
     )
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts

@@ -141,7 +141,7 @@ class PlainReader:
     """Searches of one reader in plain LanceDB, whole, filtered by SQL, and by a row mask below the search."""
 
     def __init__(self, folder: Path, numbers: frozenset[int]) -> None:
-        self._table = lancedb.connect(str(folder)).open_table("chunks")
+        self._table: Any = lancedb.connect(str(folder)).open_table("chunks")
         self._dataset = self._table.to_lance()
         self._condition = f"label IN ({', '.join(map(str, sorted(numbers)))})"
         rows = self._dataset.to_table(columns=["label"], with_row_id=True)
@@ -152,6 +152,7 @@ class PlainReader:
         self, vector: npt.NDArray[np.float32], text: str, mode: Mode, k: int, *, filtered: bool
     ) -> list[Any]:
         """Search as an application does: through LanceDB, with a SQL condition if `filtered`."""
+        query: Any
         if mode == "hybrid":
             query = self._table.search(query_type="hybrid").vector(vector).text(text).rerank(RRFReranker())
         elif mode == "text":

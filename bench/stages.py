@@ -42,7 +42,9 @@ class Stages:
     @contextmanager
     def watched(self) -> Iterator[Stages]:
         """Time the stages while the block runs."""
-        patches = [patch.object(place, name, self._timed(stage, place, name)) for stage, place, name in STAGES]
+        patches = [
+            patch.object(place, name, self._timed(stage, place, name)) for stage, place, name in STAGES
+        ]
         for each in patches:
             each.start()
         try:

@@ -61,7 +61,9 @@ class Finding:
     do: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.found}; expected {self.expected}; {self.do}"
+        # A row that was given by itself stands in no file: `<row>`.
+        where = "" if self.file.startswith("<") else f"{self.file}:{self.line}: "
+        return f"{where}{self.found}; expected {self.expected}; {self.do}"
 
 
 class PolicyRefused(InvalidInput):

@@ -218,10 +218,11 @@ def _add_provenance(ground: Ground, body: dict[str, Any]) -> None:
     for verdict in body["verdicts"]:
         for rule in verdict["rules"]:
             rule["granted"] = _granted(added, rule["rule"])
-            rule["membership_granted"] = [
-                _granted(added, f"g, {child}, {parent}")
-                for child, parent in zip(rule["membership"], rule["membership"][1:], strict=False)
-            ]
+            for path in ("membership", "relation"):
+                rule[f"{path}_granted"] = [
+                    _granted(added, f"g, {child}, {parent}")
+                    for child, parent in zip(rule[path], rule[path][1:], strict=False)
+                ]
 
 
 def _granted(added: dict[str, Any], row: str) -> dict[str, object] | None:

@@ -157,7 +157,7 @@ def _change(ground: Ground, subject: Subject, row: Row, reason: Reasoned, *, add
 
 def _check(rows: PolicyRows, moment: Moment) -> None:
     names = {entry.label_id for entry in moment.table.entries.values() if entry.named}
-    findings = check_rows(rows, names, "policy")
+    findings = check_rows(rows, names, "<policy>")
     if findings:
         raise PolicyRefused(findings)
     Snapshot.build(rows)

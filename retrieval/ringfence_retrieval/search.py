@@ -56,6 +56,8 @@ class Question:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
             raise InvalidInput("query: found an empty text; expected a question or some words")
+        if any("\ud800" <= character <= "\udfff" for character in self.text):
+            raise InvalidInput("query: found a lone surrogate, which is no character; expected Unicode text")
         if len(self.text) > QUERY_CHARACTERS_MAX:
             raise InvalidInput(
                 f"query: found {len(self.text)} characters; expected at most {QUERY_CHARACTERS_MAX}"

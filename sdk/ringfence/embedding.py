@@ -39,3 +39,17 @@ def opened(chosen: str | Embedder | None, known: VectorModel | None) -> Embedder
             hint="name its folder: embedder=… in Python, --embedder on the command line",
         )
     return open_embedder(name)
+
+
+def check_model(model: VectorModel, known: VectorModel | None) -> None:
+    """Hold the model of a question to that of the store's vectors.
+
+    Raises:
+        StoreError: They differ; the scores would mean nothing.
+    """
+    if known is not None and model != known:
+        raise StoreError(
+            f"embedder: found {model.model_id!r} (weights {model.weights_sha256[:12]}…); expected the store's own, "
+            f"{known.model_id!r} (weights {known.weights_sha256[:12]}…)",
+            hint="open the store without naming an embedder, or name the one it was ingested with",
+        )

@@ -6,7 +6,7 @@ nothing of what exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ringfence_governance.door import Door
@@ -119,13 +119,21 @@ class Reader:
         return Explanation(self.__door.why(self.__subject, self.__resolved(found)))
 
     @public
-    def why_for(self, principal: str, found: str | Hit | Document) -> Explanation:
+    def why_for(
+        self, principal: str, found: str | Hit | Document, *, via: Sequence[str] = (), purpose: str = ""
+    ) -> Explanation:
         """Say, to an auditor, why another subject may or may not read it: all rules, who granted each.
+
+        Args:
+            principal: The subject that is asked about, with `via` and `purpose` as in :meth:`Store.as_user`.
+            found: A hit, a document, or an id.
 
         Raises:
             NotReadable: Unknown, or under a label this subject may not audit.
         """
-        return Explanation(self.__door.why_for(self.__subject, Subject(principal), _object_id(found)))
+        return Explanation(
+            self.__door.why_for(self.__subject, Subject(principal, tuple(via), purpose), _object_id(found))
+        )
 
     @public
     def who(self, found: str | Hit | Document) -> Explanation:
@@ -196,15 +204,39 @@ class Reader:
         return self.__door.add_row(self.__subject, row, Reasoned(why, ticket))
 
     @public
-    def revoke(self, subject: str, action: str, object_id: str, *, why: str, ticket: str = "") -> int:
-        """Take back every grant of an action on an object, whatever its times; return how many stood.
+    def revoke(
+        self,
+        subject: str,
+        action: str,
+        object_id: str,
+        *,
+        why: str,
+        ticket: str = "",
+        valid_from: str | None = None,
+        valid_until: str | None = None,
+        purpose: str | None = None,
+    ) -> int:
+        """Take back the grants of an action on an object; return how many stood.
+
+        Args:
+            valid_from: Only those that hold from this time on; None: whatever their times.
+            valid_until: Only those that hold until this time; None: whatever their times.
+            purpose: Only those for this purpose, `*` for those for any; None: whatever theirs.
 
         Raises:
             Refused: This subject may not administer.
         """
         reason = Reasoned(why, ticket)
         rows = self.__door.matching_rows(self.__subject, subject, action, object_id)
-        return sum(self.__door.remove_row(self.__subject, row, reason) for row in rows)
+        wanted = (valid_from, valid_until, purpose)
+        chosen = [
+            row
+            for row in rows
+            if all(
+                want in (None, has) for want, has in zip(wanted, (row.nbf, row.exp, row.purpose), strict=True)
+            )
+        ]
+        return sum(self.__door.remove_row(self.__subject, row, reason) for row in chosen)
 
     @public
     def add_member(self, member: str, group: str, *, why: str, ticket: str = "") -> bool:

@@ -25,7 +25,7 @@ from ringfence_ingest.sources import open_source
 from ringfence_ingest.summary import Summary
 
 from .boundary import public
-from .embedding import opened
+from .embedding import check_model, opened
 from .reader import Reader
 
 if TYPE_CHECKING:
@@ -142,7 +142,10 @@ class Store:
         )
 
     def __embed(self, text: str) -> npt.NDArray[np.float32]:
-        return self.__opened().embed([text])[0]
+        embedder = self.__opened()
+        check_model(embedder.model, self.__door.vector_model())
+        vectors: npt.NDArray[np.float32] = embedder.embed([text])
+        return vectors[0]
 
     def __opened(self) -> Embedder:
         if self.__embedder is None or isinstance(self.__embedder, str):

@@ -50,6 +50,17 @@ def test_a_grant_holds_between_its_times_and_for_its_purpose(call: Call, own_fir
     assert call("revoke", own_firm, CARL, "read", CASES, *BY_ADMIN, "--json").json["revoked"] == 3
 
 
+def test_a_revocation_takes_only_the_grants_given_just_so(call: Call, own_firm: Path) -> None:
+    words = [own_firm, CARL, "read", CASES, *BY_ADMIN]
+    until = ["--until", "9000-01-01T00:00:00Z"]
+    for options in ([], until, [*until, "--purpose", "tax"]):
+        assert call("grant", *words, *options).code == 0
+    assert call("revoke", *words, "--from", "2020-01-01T00:00:00Z").code == 1
+    assert call("revoke", *words, "--purpose", "tax", "--json").json["revoked"] == 1
+    assert call("revoke", *words, *until, "--json").json["revoked"] == 1
+    assert call("revoke", *words, "--json").json["revoked"] == 1
+
+
 def test_to_revoke_what_does_not_stand_finds_nothing(call: Call, own_firm: Path) -> None:
     run = call("revoke", own_firm, CARL, "read", PAYROLL, *BY_ADMIN, "--json")
     assert (run.code, run.json["revoked"]) == (1, 0)

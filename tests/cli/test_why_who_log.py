@@ -82,10 +82,14 @@ def test_who_may_not_audit_gets_no_explanation_of_others(call: Call, firm: Path,
         assert (run.code, run.json["error"]["type"]) == (1, "NotReadable")
 
 
-def test_an_auditor_asks_about_a_subject_alone(call: Call, firm: Path, offer: str) -> None:
-    run = call("why", firm, offer, "--as", SAM, "--by", AUDITOR, "--purpose", "support", "--json")
-    assert run.code == 2
-    assert "--by" in run.json["error"]["message"]
+def test_an_auditor_asks_about_a_purpose_and_a_chain(call: Call, firm: Path) -> None:
+    (case,) = call("list", firm, "--as", SAM, "--purpose", "support", "--json").json["documents"]
+    words = ["why", firm, case["id"], "--as", SAM, "--by", AUDITOR, "--json"]
+    assert call(*words).json["decision"] == "deny"
+    assert call(*words, "--purpose", "support").json["decision"] == "allow"
+    carried = call(*words, "--purpose", "support", "--via", "acme/agent:other").json
+    assert carried["decision"] == "deny"
+    assert [verdict["actor"] for verdict in carried["verdicts"]] == [SAM, "acme/agent:other"]
 
 
 def test_who_lists_those_who_may_read_now(call: Call, firm: Path, offer: str) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import resource
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -337,3 +340,50 @@ def _chunks(text: str, dimensions: int) -> Iterator[ChunkDraft]:
         if words:
             yield ChunkDraft(start, end, line, vector(line, dimensions), tuple(words), len(words))
         start = end
+
+
+@contextmanager
+def process(program: str, folder: Path, *arguments: str) -> Iterator[Talk]:
+    """Run one of the programs of `processes.py`, and end it on leaving."""
+    tests = Path(__file__).parents[1]
+    roots = [tests, *(tests.parent / name for name in ("governance", "policies"))]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ground.processes", program, str(folder), *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, roots))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as child:
+        try:
+            yield Talk(child)
+        finally:
+            child.kill()
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A process and what it says."""
+
+    child: subprocess.Popen[str]
+
+    def hear(self) -> dict[str, Any]:
+        """Return the next thing it says; the test fails if it says nothing more."""
+        assert self.child.stdout is not None
+        line = self.child.stdout.readline()
+        assert line, "the process ended without an answer; its error is above"
+        heard: dict[str, Any] = json.loads(line)
+        return heard
+
+    def hear_out(self) -> list[dict[str, Any]]:
+        """Return all it still says until it ends, and wait for that."""
+        assert self.child.stdout is not None
+        heard = [json.loads(line) for line in self.child.stdout]
+        self.child.wait()
+        return heard
+
+    def tell(self) -> None:
+        """Let it go on."""
+        assert self.child.stdin is not None
+        self.child.stdin.write("\n")
+        self.child.stdin.flush()

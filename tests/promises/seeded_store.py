@@ -106,6 +106,8 @@ def passages(text: str) -> list[tuple[int, str]]:
 
 def chunks(text: str) -> Iterator[ChunkDraft]:
     for start, passage in passages(text):
+        if not passage:
+            continue
         words = tuple(terms(passage))
         yield ChunkDraft(start, start + len(passage), passage, embed(passage), words, len(words))
 

@@ -25,6 +25,7 @@ import pytest
 
 import ringfence
 from ringfence_governance.drafts import DocumentDraft
+from ringfence_governance.errors import StoreCorrupt
 from ringfence_governance.labels import Label, NamedLabel
 from ringfence_governance.terms import terms
 
@@ -299,7 +300,7 @@ def rows_of(store: SeededStore) -> list[tuple[str, object]]:
 
 
 def blocks(row: tuple[str, object]) -> set[bytes]:
-    """Return every run of twelve bytes of a value: two of chance are equal once in 2^96."""
+    """Return every run of twelve bytes of a value: two of different values are hardly ever equal."""
     data = row[1] if isinstance(row[1], bytes) else str(row[1]).encode()
     return {data[start : start + 12] for start in range(len(data) - 11)}
 
@@ -373,9 +374,8 @@ def test_a_row_moved_under_another_label_by_who_can_write_the_files_opens_for_no
         rewritten = table.set_column(table.schema.get_field_index("atom"), table.schema.field("atom"), atoms)
         replace_published(dataset, rewritten)
     for ask in (lambda reader: reader.search("acquisition"), lambda reader: reader.list()):
-        with pytest.raises(ringfence.RingfenceError) as refused:
+        with pytest.raises(StoreCorrupt, match="does not open: no key for its document under its label"):
             ask(small.reader(INSIDER))
-        assert "meridian" not in str(refused.value)
 
 
 def replace_published(dataset: lance.LanceDataset, rows: pa.Table) -> None:

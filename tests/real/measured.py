@@ -20,6 +20,7 @@ class Measured:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._machine = machine()
         self._numbers: dict[str, object] = {}
 
     def note(self, name: str, value: object) -> None:
@@ -36,7 +37,7 @@ class Measured:
     def write(self, *, complete: bool) -> None:
         """Write what was kept; `complete` says whether every test passed."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        facts = {"complete": complete, "machine": machine(), **self._numbers}
+        facts = {"complete": complete, "machine": self._machine, **self._numbers}
         self._file.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
 

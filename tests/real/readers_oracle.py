@@ -15,11 +15,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import snowballstemmer
+
+from ringfence import Reader
 from ringfence_ingest.chunks import cut
 from ringfence_ingest.media_types import media_type_of
 from ringfence_ingest.parsers import parse
-
-from ringfence import Reader
 
 HITS_MAX = 1000
 """Most hits of one search; words in more passages are not asked for."""

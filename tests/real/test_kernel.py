@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from ringfence_ingest.documents import Document
 
 import ringfence
+from ringfence_ingest.documents import Document
 
 from .kernel_corpus import KEEPER, KernelCorpus, read_kernel, write_policy
 from .measured import Measured, bytes_of

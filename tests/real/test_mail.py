@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from ringfence_governance.labels import Label
-from ringfence_ingest.documents import Document
 
 import ringfence
+from ringfence_governance.labels import Label
+from ringfence_ingest.documents import Document
 
 from .mail_corpus import MailCorpus, read_mails, write_mailboxes, write_policy
 from .measured import Measured, bytes_of
@@ -69,6 +69,8 @@ def ingested(
         measured.note("lists", len(corpus.members))
         measured.note("mails_of_lists", sum(mail.list_name is not None for mail in corpus.mails))
         measured.note("mails_at_home", sum(mail.at_home for mail in corpus.mails))
+        private = {(mail.owner, mail.people) for mail in corpus.mails if mail.list_name is None}
+        measured.note("labels", len(corpus.members) + len(private))
         measured.note("principals_with_mail", len(corpus.readable))
         measured.note("addresses_refused", len(corpus.refused_addresses))
         measured.note("mentions_refused", corpus.refused_addresses.total())
@@ -125,7 +127,6 @@ def test_a_second_run_changes_nothing(ingested: Ingested, measured: Measured) ->
 
 def test_who_leaves_a_list_loses_its_mails_at_once(ingested: Ingested) -> None:
     corpus, store = ingested.corpus, ingested.store
-    words = ingested.words
     # Members who may still read something afterwards, and who do not read the list as its owner.
     members = sorted(
         (person, name)

@@ -81,13 +81,39 @@ def revoke(
     object_id: Object,
     why: Why,
     subject: AsSubject = None,
+    valid_from: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Only grants that hold from this time on.")
+    ] = None,
+    valid_until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Only grants that hold until this time.")
+    ] = None,
+    purpose: Annotated[
+        str | None, typer.Option("--purpose", metavar="WORD", help="Only grants for this purpose.")
+    ] = None,
     ticket: Ticket = "",
     as_json: AsJson = False,
 ) -> None:
-    """Take back every grant of an action on an object; in force from the next question on."""
+    """Take back the grants of an action on an object; in force from the next question on."""
     with opened(store) as open_store:
-        revoked = open_store.as_user(subject).revoke(principal, action, object_id, why=why, ticket=ticket)
-    facts = {"revoked": revoked, "subject": principal, "action": action, "object": object_id}
+        revoked = open_store.as_user(subject).revoke(
+            principal,
+            action,
+            object_id,
+            why=why,
+            ticket=ticket,
+            valid_from=valid_from,
+            valid_until=valid_until,
+            purpose=purpose,
+        )
+    facts = {
+        "revoked": revoked,
+        "subject": principal,
+        "action": action,
+        "object": object_id,
+        "from": valid_from,
+        "until": valid_until,
+        "purpose": purpose,
+    }
     said = f"revoked {revoked}" if revoked else "no such grant stands"
     finish(
         facts,

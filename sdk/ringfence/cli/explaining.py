@@ -34,14 +34,14 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Say why a document or passage may be read: the decision, its rules, the way to each."""
-    if auditor is not None and (purpose or via):
-        raise typer.BadParameter("found --purpose or --via beside --by; expected a subject alone")
     with opened(store) as open_store:
         asked = open_store.as_user(subject, via=via or (), purpose=purpose)
         if auditor is None:
             explained = asked.why(object_id)
         else:
-            explained = open_store.as_user(auditor).why_for(asked.subject.person, object_id)
+            explained = open_store.as_user(auditor).why_for(
+                asked.subject.person, object_id, via=via or (), purpose=purpose
+            )
     facts = explained.to_mapping()
     finish(facts, lines(*_explanation(facts)), as_json=as_json)
 

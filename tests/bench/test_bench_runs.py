@@ -1,0 +1,66 @@
+"""The benchmark runs, whatever it measures: no time is compared with a limit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+ROOTS = ("sdk", "retrieval", "ingest", "governance", "policies", ".")
+TIMEOUT_S = 240
+
+
+def test_a_quick_run_gives_every_row_and_leaves_the_page_alone(tmp_path: Path) -> None:
+    page = REPO / "docs" / "bench.md"
+    before = page.read_bytes()
+    out = tmp_path / "results.json"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(REPO / root) for root in ROOTS)}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--out", str(out)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(out.read_text("utf-8"))
+    (ingest,) = results["ingest"]
+    assert set(ingest["kinds"]) == {"pipeline", "plain", "governed"}
+    assert ingest["passages"] == results["settings"]["passages"]
+    assert {(row["percent"], row["mode"]) for row in results["search"]} == {
+        (percent, mode) for percent in (0.1, 1.0, 10.0, 50.0, 100.0) for mode in ("vector", "text", "hybrid")
+    }
+    assert results["search"][-1]["readable"] == ingest["passages"], "the last reader reads everything"
+    assert results["search"][0]["readable"] < ingest["passages"]
+    assert "| governed (text search included) |" in done.stdout
+    assert page.read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["--passages", "15"], ["--passages", "10"], ["--unknown"]])
+def test_a_wrong_argument_is_a_misuse(arguments: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(REPO / root) for root in ROOTS)}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "error:" in done.stderr
+
+
+def test_the_page_is_that_of_the_stored_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPO))
+    from bench.page import page
+
+    stored = json.loads((REPO / "bench" / "results" / "governed-against-plain.json").read_text("utf-8"))
+    assert page(stored) == (REPO / "docs" / "bench.md").read_text("utf-8")

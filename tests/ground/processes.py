@@ -1,0 +1,61 @@
+"""What the tests run in processes of their own: `python -m ground.processes WHAT FOLDER …`, beside a test that watches.
+
+Each says on its output, line by line, what it did.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ringfence_governance.errors import StoreBusy
+
+from .dying import PUBLICATIONS, Instants, watched, write_publication
+from .worlds import open_world
+
+
+def say(**facts: object) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+def look(folder: Path, who: str) -> None:
+    """Hold the store open, and look each time a line comes in."""
+    world = open_world(folder)
+    say(paths=world.see(who).paths)
+    for _ in sys.stdin:
+        say(paths=world.see(who).paths)
+
+
+def join(folder: Path, prefix: str, count: str) -> None:
+    """Add members to a group, each in a change of its own."""
+    world = open_world(folder)
+    say(ready=True)
+    sys.stdin.readline()
+    retried = 0
+    for number in range(int(count)):
+        while True:
+            try:
+                assert world.add("g", f"acme/user:{prefix}{number}", "acme/group:joined")
+                break
+            except StoreBusy:
+                retried += 1
+    say(retried=retried)
+
+
+def die(folder: Path, instant: str, delay_ms: str) -> None:
+    """Write publication after publication, and be killed at an instant, or so many milliseconds after it."""
+    world = open_world(folder)
+    say(ready=True)
+    with watched(Instants(int(instant), float(delay_ms) / 1000)):
+        for number in range(1, PUBLICATIONS + 1):
+            write_publication(world, number)
+            say(published=number)
+    say(survived=True)
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {"look": look, "join": join, "die": die}
+
+if __name__ == "__main__":
+    PROGRAMS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

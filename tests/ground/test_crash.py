@@ -1,0 +1,128 @@
+"""Killed at any instant, a writer leaves the last publication, and nothing of it rides along with the next.
+
+The number in a test's name is its seed; the same seed kills at the same instant.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Mapping
+
+import pytest
+
+from ringfence_governance.lance_tables import LanceTables, TableChange, Versions
+
+from .dying import PUBLICATIONS, READERS, WRITER, Instants, State, state_after, watched, write_publication
+from .worlds import World, copy_world, database, draft, open_world, process
+
+SEEDS, SOAK_SEEDS = range(8), range(8, 200)
+
+
+@pytest.fixture(scope="session")
+def instants(template: World, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many instants the line of publications has, when nobody is killed."""
+    world = copy_world(template, tmp_path_factory.mktemp("counted"))
+    with watched(Instants()) as counted:
+        for number in range(1, PUBLICATIONS + 1):
+            write_publication(world, number)
+    assert seen(world) == views(state_after(PUBLICATIONS))
+    assert counted.count > 150
+    return counted.count
+
+
+def views(state: State) -> list[dict[str, str]]:
+    """Path → text, as each reader should see it."""
+    return [
+        {path: text for path, (text, readers) in state.items() if readers == number}
+        for number in range(len(READERS))
+    ]
+
+
+def seen(world: World) -> list[dict[str, str]]:
+    """Path → text, as each reader sees it; everything he may read was opened."""
+    found = []
+    for who in READERS:
+        look = world.see(who)
+        assert sorted(look.chunks) == sorted(line for text in look.texts for line in text.splitlines(True))
+        assert look.counts["documents"] == len(look.texts)
+        found.append(dict(zip(look.paths, look.texts, strict=True)))
+    return found
+
+
+def publications_of(world: World) -> int:
+    """How many publications there are, the empty one of init not counted."""
+    with database(world.path / "catalog.db") as opened:
+        (count,) = opened.execute("SELECT count(*) FROM publications").fetchone()
+    return int(count) - 1
+
+
+def kill_and_look(world: World, seed: int, instants: int) -> None:
+    draw = random.Random(seed)
+    instant, delay_ms = draw.randint(1, instants), draw.choice([0.0, draw.uniform(0.0, 4.0)])
+    print(f"seed {seed}: killed at instant {instant} of {instants}, {delay_ms:.2f} ms after it")
+    world.door.close()
+    with process("die", world.folder, str(instant), str(delay_ms)) as writer:
+        said = writer.hear_out()
+    # A delayed kill may come when all is done; one at the instant itself may not.
+    assert writer.child.returncode == -signal.SIGKILL or (delay_ms and {"survived": True} in said)
+    told = [one["published"] for one in said if "published" in one]
+
+    after = open_world(world.folder)
+    number = publications_of(after)
+    assert number - len(told) in (0, 1), "what was said to be published was not, or more was"
+    assert seen(after) == views(state_after(number)), "the last publication is not whole"
+
+    write_publication(after, number + 1)
+    assert seen(after) == views(state_after(number + 1)), "something of the dead writer rode along"
+    with after.ingestion(WRITER) as ingestion:
+        assert ingestion.paths() == set(state_after(number + 1))
+        ingestion.put(draft("last", "and one more", "acme/label:staff"))
+    assert after.see("acme/user:hal").texts == ("and one more",)
+    after.door.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_last_publication_is_whole_before_and_after_the_next_writer(
+    world: World, seed: int, instants: int
+) -> None:
+    kill_and_look(world, seed, instants)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", SOAK_SEEDS)
+def test_it_is_so_at_many_more_instants(world: World, seed: int, instants: int) -> None:
+    kill_and_look(world, seed, instants)
+
+
+def test_the_attack_works_on_a_writer_that_does_not_restore(world: World) -> None:
+    """The same line, the same death, and a next writer that goes on from the newest version."""
+
+    class Trusting(LanceTables):
+        def write(self, published: Versions, changes: Mapping[str, TableChange]) -> Versions:
+            newest = {name: self._open(name).version for name in published}
+            return super().write(newest, changes)
+
+    write_publication(world, 1)
+    dead = world.ingestion(WRITER).__enter__()
+    dead.put(draft("dead", "of a dead writer", "acme/label:staff"))
+    publication = world.ground.moment().publication
+    dead._batch.keep_keys()
+    world.ground.tables.write(publication.versions, dead._batch.changes(publication.versions))
+    dead._lease.__exit__(None, None, None)
+
+    trusting = world.second()
+    trusting.ground.tables = Trusting(world.path / "lance")
+    trusting.put(draft("next", "of the next", "acme/label:staff"))
+    assert world.see("acme/user:hal").texts == ("of a dead writer", "of the next")
+
+
+def test_opening_a_store_after_a_crash_reads_and_mends_nothing(world: World, instants: int) -> None:
+    """No replay, no check at start: what the dead writer left stays until somebody writes."""
+    world.door.close()
+    with process("die", world.folder, str(instants // 2), "0") as writer:
+        writer.hear_out()
+    before = {path: path.stat().st_mtime_ns for path in (world.path / "lance").rglob("*")}
+    after = open_world(world.folder)
+    seen(after)
+    assert {path: path.stat().st_mtime_ns for path in (world.path / "lance").rglob("*")} == before
