@@ -9,13 +9,14 @@ Matches with what the ingester never could read have no effect on anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal
 
 from . import manifest, publications, runs
 from .drafts import DocumentDraft, LabelChoice, SourceIdentity
-from .errors import InvalidInput, WriteRefused
+from .errors import InvalidInput, Refused, WriteRefused
 from .floors import Floors
 from .ground import Ground
 from .labels import LabelEntry
@@ -42,6 +43,7 @@ class Ingestion:
         "_lease",
         "_model",
         "_pipeline",
+        "_refused",
         "_run_id",
         "_source",
         "_source_id",
@@ -68,6 +70,7 @@ class Ingestion:
         self._lease = WriterLease(ground.catalog)
         self._held: dict[str, Held] = {}
         self._changed: set[str] = set()
+        self._refused: set[LabelChoice] = set()
         self._written: list[str] = []
 
     def __repr__(self) -> str:
@@ -135,7 +138,16 @@ class Ingestion:
 
     def check_label(self, label: LabelChoice) -> None:
         """Raise Refused unless the label exists and the subject may ingest under it."""
-        self._authority.check_ingest(label)
+        if label in self._refused:
+            # Recorded once for each label: ten thousand files under it are one refusal.
+            self._authority.check_ingest(label)
+            return
+        with self._recorded():
+            try:
+                self._authority.check_ingest(label)
+            except Refused:
+                self._refused.add(label)
+                raise
 
     def is_lower(self, new: LabelChoice, old: LabelChoice) -> bool:
         """Say whether giving `new` instead of `old` would let anybody in more."""
@@ -148,6 +160,10 @@ class Ingestion:
             Refused: The subject may not ingest under the label, or may not read a parent.
             WriteRefused: It would lower a label. This document is left as it was.
         """
+        with self._recorded():
+            return self._put(draft)
+
+    def _put(self, draft: DocumentDraft) -> str:
         self._authority.check_ingest(draft.label)
         digest = manifest.path_digest(self._ground, self._source_id, draft.path)
         if digest in self._changed:
@@ -185,10 +201,12 @@ class Ingestion:
             Refused: The subject may not ingest under the new label.
             InvalidInput: This subject ingested no such path before this run, or changed it in this run.
         """
-        self._authority.check_ingest(label)
+        with self._recorded():
+            self._authority.check_ingest(label)
         digest, held = self._unchanged(path)
         parts = self._authority.parents_of(held.atom, label)
         if not self._authority.may_replace(label, held.atom):
+            self._record_refusal()
             return False
         self._changed.add(digest)
         if self.dry_run:
@@ -214,6 +232,7 @@ class Ingestion:
         """
         digest, held = self._unchanged(path)
         if not self._authority.may_remove(held.atom):
+            self._record_refusal()
             return False
         self._changed.add(digest)
         if not self.dry_run:
@@ -255,6 +274,18 @@ class Ingestion:
         with self._ground.catalog.read() as connection:
             self._lease.check(connection)
             return publications.newest(connection)
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Let a refusal out once its record is durable."""
+        try:
+            yield
+        except (Refused, WriteRefused):
+            self._record_refusal()
+            raise
+
+    def _record_refusal(self) -> None:
+        self._ground.record(self._subject, "ingest", "ingest", "refused")
 
     def _unchanged(self, path: str) -> tuple[str, Held]:
         """Return (path digest, what is held) of a document this run has not touched yet."""

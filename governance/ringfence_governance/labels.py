@@ -84,7 +84,9 @@ class Label:
         for name in sorted(self.denied):
             self._check_principal("denied", name)
         if type(self.level) is not int or not 0 <= self.level <= LEVEL_MAX:
-            raise InvalidLabel(f"label: found level {self.level!r}; expected an integer from 0 to {LEVEL_MAX}")
+            raise InvalidLabel(
+                f"label: found level {self.level!r}; expected an integer from 0 to {LEVEL_MAX}"
+            )
         identifiers.words(self.compartments, "compartment")
         if not self.purposes:
             raise InvalidLabel("label: found no purpose; expected at least one; write '*' for any")
@@ -114,7 +116,9 @@ class Label:
 
     def canonical_bytes(self) -> bytes:
         """Return the one byte string that stands for this label's value."""
-        return json.dumps(self.to_mapping(), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+        return json.dumps(
+            self.to_mapping(), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+        ).encode()
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, object], *, tenant: str | None = None) -> Label:
@@ -129,7 +133,9 @@ class Label:
         """
         unknown = sorted(set(map(str, fields)) - set(FIELDS))
         if unknown:
-            raise InvalidLabel(f"label: found unknown fields {unknown!r}; expected some of {', '.join(FIELDS)}")
+            raise InvalidLabel(
+                f"label: found unknown fields {unknown!r}; expected some of {', '.join(FIELDS)}"
+            )
         values = {str(name): _plain(str(name), value) for name, value in fields.items()}
         owner = values.get("owner")
         if not isinstance(owner, str):
@@ -234,7 +240,7 @@ def lowering(new: Label, old: Label) -> tuple[str, ...]:
         reasons.append(f"tenant {old.tenant} becomes {new.tenant}")
     if new.owner != old.owner:
         reasons.append(f"owner {old.owner} becomes {new.owner}")
-    if added := sorted(new.readers - old.readers):
+    if added := sorted(_readers_gained(new, old)):
         reasons.append(f"readers gain {', '.join(added)}")
     if lost := sorted(old.denied - new.denied):
         reasons.append(f"denied lose {', '.join(lost)}")
@@ -247,6 +253,14 @@ def lowering(new: Label, old: Label) -> tuple[str, ...]:
     if new.valid_from < old.valid_from or new.valid_until > old.valid_until:
         reasons.append("validity grows")
     return tuple(reasons)
+
+
+def _readers_gained(new: Label, old: Label) -> frozenset[str]:
+    gained = new.readers - old.readers
+    if EVERYBODY not in old.readers:
+        return gained
+    # Who is in a group or role is known to the policy, so everybody held him; a user may be named unknown.
+    return frozenset(name for name in gained if identifiers.kind_of(name) in identifiers.ACTOR_KINDS)
 
 
 def flatten(entries: Iterable[LabelEntry]) -> frozenset[str]:

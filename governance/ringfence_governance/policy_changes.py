@@ -7,6 +7,7 @@ query everywhere. A change that is refused leaves nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,8 +26,10 @@ from .snapshot import Snapshot
 from .subjects import Subject
 
 WHY_CHARACTERS_MAX = 2000
-ATTEMPTS_MAX = 10
+ATTEMPTS_MAX = 40
 """How often a change is checked again because another one came first."""
+PAUSE_S = 0.005
+"""How much longer each attempt waits than the one before, so that many who change at once all get through."""
 MADE = "the store was made"
 """The reason in the journal rows that making a store writes."""
 
@@ -78,14 +81,19 @@ def matching_rows(
 ) -> tuple[Rule, ...]:
     """Return the allow rules of a subject, action and object, for one who may administer their tenant."""
     moment = ground.moment()
-    _require(ground, moment, subject, tenant_of(subject.person), "revoke")
-    return tuple(
+    tenant = tenant_of(subject.person)
+    _require(ground, moment, subject, tenant, "revoke")
+    found = tuple(
         rule
         for rule in moment.snapshot.rows.rules
         if (rule.sub, rule.act, rule.obj) == (sub, action, object_id)
         and rule.eft == "allow"
-        and rule.dom == tenant_of(subject.person)
+        and rule.dom == tenant
     )
+    if not found:
+        # What is found is recorded when it is removed; that there is none is an answer too.
+        _record_unchanged(ground, subject, "revoke", tenant)
+    return found
 
 
 def define_label(ground: Ground, subject: Subject, label: NamedLabel, reason: Reasoned) -> None:
@@ -104,6 +112,7 @@ def _define_label(ground: Ground, subject: Subject, label: NamedLabel, reason: R
     moment = ground.moment()
     _require(ground, moment, subject, tenant, "define_label")
     if label.name in moment.table.by_id:
+        _record_unchanged(ground, subject, "define_label", tenant)
         raise InvalidInput(f"label {label.name!r} is defined already; expected a new name")
     ground.record(subject, "define_label", "administer", "allowed", detail={"tenant": tenant})
     change = Change("label_defined", label=(label.name, label.definition.to_mapping()))
@@ -139,6 +148,7 @@ def _change(ground: Ground, subject: Subject, row: Row, reason: Reasoned, *, add
     _require(ground, moment, subject, _tenant(row), verb)
     rows = moment.snapshot.rows
     if (row in rows) == add:
+        _record_unchanged(ground, subject, verb, _tenant(row))
         return False
     changed = rows.with_row(row) if add else rows.without_row(row)
     _check(changed, moment)
@@ -173,6 +183,11 @@ def _require(ground: Ground, moment: Moment, subject: Subject, tenant: str, verb
     )
 
 
+def _record_unchanged(ground: Ground, subject: Subject, verb: str, tenant: str) -> None:
+    detail: dict[str, object] = {"tenant": tenant, "changed": False}
+    ground.record(subject, verb, "administer", "allowed", detail=detail)
+
+
 class _PolicyMoved(StoreBusy):
     """The policy a change was checked against is no more the one that stands."""
 
@@ -188,11 +203,11 @@ def _until_still(change: Callable[[], bool]) -> bool:
     Raises:
         StoreBusy: Another came first each time.
     """
-    for _attempt in range(ATTEMPTS_MAX - 1):
+    for attempt in range(1, ATTEMPTS_MAX):
         try:
             return change()
         except _PolicyMoved:
-            continue
+            time.sleep(attempt * PAUSE_S)
     return change()
 
 

@@ -59,8 +59,8 @@ def bounded(findings: Sequence[Finding], file: str) -> tuple[Finding, ...]:
     ordered = sorted(findings, key=lambda finding: finding.line)
     if len(ordered) <= FINDINGS_MAX:
         return tuple(ordered)
-    more = f"{len(ordered) - FINDINGS_MAX} more findings"
-    last = Finding(file, ordered[FINDINGS_MAX].line, more, "none", "mend the ones above and look again")
+    found, do = "more findings than are listed", "mend the ones above and look again"
+    last = Finding(file, ordered[FINDINGS_MAX].line, found, "none", do)
     return (*ordered[:FINDINGS_MAX], last)
 
 
@@ -122,14 +122,12 @@ def _depths(links: Sequence[tuple[str, str]]) -> dict[str, int]:
         parents[child].append(parent)
         open_below[parent] += 1
     depth = {child: 0 for child in parents if not open_below[child]}
-    longest: dict[str, int] = defaultdict(int)
     ready = deque(depth)
     while ready:
         child = ready.popleft()
         for parent in parents.get(child, ()):
-            longest[parent] = max(longest[parent], depth[child] + 1)
             open_below[parent] -= 1
-            if not open_below[parent]:
-                depth[parent] = longest[parent]
+            if not open_below[parent]:  # names come by depth, so the last one beneath is the deepest
+                depth[parent] = depth[child] + 1
                 ready.append(parent)
     return depth

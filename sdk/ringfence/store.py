@@ -144,8 +144,8 @@ class Store:
     def __embed(self, text: str) -> npt.NDArray[np.float32]:
         embedder = self.__opened()
         check_model(embedder.model, self.__door.vector_model())
-        vectors: npt.NDArray[np.float32] = embedder.embed([text])
-        return vectors[0]
+        vector: npt.NDArray[np.float32] = embedder.embed([text])[0]
+        return vector
 
     def __opened(self) -> Embedder:
         if self.__embedder is None or isinstance(self.__embedder, str):

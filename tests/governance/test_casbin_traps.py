@@ -14,6 +14,7 @@ import casbin
 import pytest
 from casbin.effect import AllowAndDenyEffector
 from casbin.persist.adapters import FileAdapter
+from casbin.rbac.default_role_manager import RoleManager
 
 from ringfence_governance.errors import PolicyRefused
 from ringfence_governance.labels import Label
@@ -169,6 +170,14 @@ def test_a_deny_more_than_nine_links_up_is_ignored() -> None:
     assert not reads(build(rule("a/user:bob"), denied, *links[:-1]), "a/user:bob")
     with pytest.raises(PolicyRefused, match="flatten the groups"):
         build(rule("a/user:bob"), denied, *links)
+
+
+def test_the_longest_chain_let_in_is_the_longest_casbin_follows() -> None:
+    roles = RoleManager(10)
+    for number in range(DEPTH_MAX + 1):
+        roles.add_link(f"n{number}", f"n{number + 1}")
+    assert roles.has_link("n0", f"n{DEPTH_MAX}")
+    assert not roles.has_link("n0", f"n{DEPTH_MAX + 1}")
 
 
 def test_an_effect_that_only_denies_allows_strangers() -> None:

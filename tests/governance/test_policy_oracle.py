@@ -61,10 +61,12 @@ class World:
         label = request.label
         if label is None:
             return tenant(request.object_id) == tenant(request.actor)
-        if label.tenant != tenant(request.actor) or not label.valid_from <= request.now < label.valid_until:
+        if label.tenant != tenant(request.actor):
             return False
         if request.action != "read":
             return True
+        if not label.valid_from <= request.now < label.valid_until:
+            return False
         facts = {row.principal: row for row in self.rows.facts}.get(request.actor, Facts(request.actor))
         purposes = self.up("g3", request.purpose) | {"*"}
         clear = label.level <= facts.level and label.compartments <= facts.compartments

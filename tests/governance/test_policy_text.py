@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -282,10 +282,24 @@ def test_the_longest_way_up_counts_even_beside_a_short_one() -> None:
     assert "more than" in one(chain("g", DEPTH_MAX + 1) + shortcut).found
 
 
-def test_findings_are_bounded_and_the_last_says_that_there_are_more() -> None:
+def test_findings_are_bounded_and_the_last_says_that_there_are_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(findings("bad\n" * FINDINGS_MAX)) == FINDINGS_MAX
+    read: list[object] = []
+
+    def counting(fields: Sequence[str]) -> Row:
+        read.append(fields)
+        return from_fields(fields)
+
+    monkeypatch.setattr(policy_text, "from_fields", counting)
     found = findings("bad\n" * (FINDINGS_MAX + 50))
     assert len(found) == FINDINGS_MAX + 1
-    assert "more finding" in found[-1].found
+    assert (found[-1].line, found[-1].found) == (FINDINGS_MAX + 1, "more findings than are listed")
+    assert len(read) == FINDINGS_MAX + 1
+
+
+def test_an_anonymous_label_in_a_rule_is_told_to_be_named() -> None:
+    found = one(f"{RULE}\n{P.replace('*, read', f'a/label:~{chr(48) * 32}, read')}")
+    assert found.expected == "a label with a name"
 
 
 def test_a_label_that_nothing_defines_is_a_finding() -> None:

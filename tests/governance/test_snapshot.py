@@ -118,7 +118,7 @@ class LikeALabel(Label):
         {"carried": "no"},
         {"carried": 0},
     ],
-    ids=repr,
+    ids=lambda changed: "-".join(f"{name}={type(value).__name__}" for name, value in changed.items()),
 )
 def test_a_malformed_request_is_a_no(changed: dict[str, Any], snapshot: Snapshot) -> None:
     assert snapshot.decide(ask()).allowed

@@ -325,7 +325,7 @@ def test_a_grant_cannot_be_changed(grant: Grant) -> None:
         grant.atoms = frozenset({1})  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("fake", [None, "grant", object()], ids=str)
+@pytest.mark.parametrize("fake", [None, "grant", object()], ids=["None", "text", "object"])
 def test_what_is_no_grant_is_refused(filled: World, fake: object) -> None:
     refused_everywhere(filled, fake, "no grant of this store")
 

@@ -7,6 +7,7 @@ id and the same keys, whatever else is written to either of them.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,11 +45,15 @@ class SeededRandomness:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.step = 0
+        self._used_up: Counter[tuple[str, str, int]] = Counter()
 
     def draw(self, size: int, purpose: str, name: str) -> bytes:
-        """Return the same bytes for the same seed, purpose and name (and step, for what is used up)."""
-        step = self.step if purpose in ("id:run", "id:lease", "id:segment") else 0
-        recipe = f"{self.seed}|{purpose}|{name}|{step}".encode()
+        """Return the same bytes for the same seed, purpose and name; for a run, another in each step."""
+        place = (0, 0)
+        if purpose in ("id:run", "id:lease", "id:segment"):
+            place = (self.step, self._used_up[purpose, name, self.step])
+            self._used_up[purpose, name, self.step] += 1
+        recipe = f"{self.seed}|{purpose}|{name}|{place}".encode()
         return hashlib.blake2b(recipe, digest_size=size).digest()
 
 
