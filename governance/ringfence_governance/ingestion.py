@@ -285,7 +285,9 @@ class Ingestion:
             raise
 
     def _record_refusal(self) -> None:
-        self._ground.record(self._subject, "ingest", "ingest", "refused")
+        # A dry run leaves nothing behind, not even this.
+        if not self.dry_run:
+            self._ground.record(self._subject, "ingest", "ingest", "refused")
 
     def _unchanged(self, path: str) -> tuple[str, Held]:
         """Return (path digest, what is held) of a document this run has not touched yet."""

@@ -57,7 +57,7 @@ labels = st.builds(
         }
     ),
     st.sampled_from(PRINCIPALS),
-    some([*PRINCIPALS, "*"]),
+    st.lists(st.sampled_from([*PRINCIPALS, ADMIN, ADMIN, ADMIN, "*"]), min_size=1, max_size=4, unique=True),
     st.sampled_from([[], [], [], ["acme/user:u0"], ["acme/group:g"]]),
     st.sampled_from([0, 0, 0, 1, 2]),
     st.sampled_from([[], [], [], ["x"], ["y"]]),
@@ -126,7 +126,7 @@ def test_documents_chunks_and_counts_are_what_asking_about_each_raw_document_giv
     answers: Counter[bool] = Counter()
 
     @settings(
-        max_examples=8,
+        max_examples=7,
         deadline=None,
         derandomize=True,
         phases=(Phase.generate,),
@@ -137,14 +137,14 @@ def test_documents_chunks_and_counts_are_what_asking_about_each_raw_document_giv
         answers.update(compare(tmp_path_factory.mktemp("oracle"), data))
 
     agrees()
-    assert min(answers[True], answers[False]) > 200, f"almost all answers were the same: {answers}"
+    assert min(answers[True], answers[False]) > 80, f"almost all answers were the same: {answers}"
 
 
 def compare(folder: Path, data: st.DataObject) -> Counter[bool]:
     """Hold one random store against the oracle; return how many documents were readable, and how many not."""
     answers: Counter[bool] = Counter()
     named = {name: data.draw(labels, name) for name in NAMED}
-    rules = policy(data.draw(st.lists(rows, max_size=14)), named)
+    rules = policy(data.draw(st.lists(rows, min_size=6, max_size=16)), named)
     world = make_world(folder, policy=rules)
     snapshot = world.ground.moment().snapshot
     handed: dict[str, Handed] = {}
