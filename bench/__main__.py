@@ -44,7 +44,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--passages", type=int, default=20_000, help="how many are ingested and searched")
-    parser.add_argument("--model-passages", type=int, default=1_000, help="with MiniLM; 0: not at all")
+    parser.add_argument("--model-passages", type=int, default=300, help="with MiniLM; 0: not at all")
     parser.add_argument("--rounds", type=int, default=3, help="ingests of each kind")
     parser.add_argument("--questions", type=int, default=20, help="for each share and mode")
     parser.add_argument(

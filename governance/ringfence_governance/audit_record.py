@@ -35,6 +35,8 @@ class AuditRecord:
         readable_set: Digest of the readable atoms.
         atoms: Atoms of the rows that left, sorted.
         rows: Opaque ids of the rows that left, in their order.
+        given: (keyed digest of a document's bytes, atom) for each document whose content left; the digest
+            is the person's own.
         rules: Numbers of the journal rows that decided, where known.
         query: Keyed digest of what was asked; empty if nothing was.
         plan: How it was answered.
@@ -54,6 +56,7 @@ class AuditRecord:
     readable_set: str = ""
     atoms: Sequence[int] = ()
     rows: Sequence[str] = ()
+    given: Sequence[tuple[str, int]] = ()
     rules: Sequence[int] = ()
     query: str = ""
     plan: str = ""

@@ -21,6 +21,7 @@ __all__ = [
     "Explanation",
     "allowed",
     "allowed_on_policy",
+    "denied",
     "explain",
     "names_alike",
     "next_boundary",
@@ -128,19 +129,31 @@ def next_boundary(snapshot: Snapshot, table: LabelTable, now: str) -> str:
     return min(times, default=TIME_MAX)
 
 
-def subject_facts(snapshot: Snapshot, subject: Subject) -> list[dict[str, object]]:
+def subject_facts(snapshot: Snapshot, subject: Subject, now: str) -> list[dict[str, object]]:
     """Return, for each actor of the chain, all the policy says of him: what a decision depended on."""
     return [
         {
             "actor": actor,
             "carried": carried,
-            "known": snapshot.knows(actor),
+            "known": snapshot.knows(actor, now),
             "principals": [actor, *snapshot.groups_of(actor)],
             "level": snapshot.facts_of(actor).level,
             "compartments": sorted(snapshot.facts_of(actor).compartments),
         }
         for actor, carried in _actors(subject)
     ]
+
+
+def denied(
+    snapshot: Snapshot, subject: Subject, entry: LabelEntry, table: LabelTable, action: str, now: str
+) -> bool:
+    """Say whether a rule denies the chain the action under the label; no rule at all is no deny."""
+    requests = [
+        request
+        for label_id, label in _parts(table, entry)
+        for request in _requests(subject, label_id, label, action, now)
+    ]
+    return not requests or any(snapshot.decide(request).reason in ("deny", "error") for request in requests)
 
 
 def _permits(

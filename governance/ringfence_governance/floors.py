@@ -8,27 +8,30 @@ Source: DESIGN.md §2, promise 6.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from . import audit_reading, authority, rows
 from .errors import NotReadable, Refused
 from .ground import Ground
 from .labels import LabelEntry
-from .rows import cell
+from .seal import digest
 from .subjects import Subject
 
 
 class Floors:
-    """The labels one ingester may not go below, as of the start of a run."""
+    """The labels one ingester may not go below, as they stand at each question."""
 
-    __slots__ = ("_by_bytes", "_ground", "_subject")
+    __slots__ = ("_by_bytes", "_given", "_ground", "_noted", "_signature", "_subject", "_until")
 
     def __init__(self, ground: Ground, subject: Subject) -> None:
         self._ground = ground
         self._subject = subject
-        self._by_bytes: dict[str, list[tuple[str, LabelEntry]]] | None = None
+        self._by_bytes: dict[str, list[tuple[str, LabelEntry]]] = defaultdict(list)
+        self._given: dict[str, set[int]] = defaultdict(set)
+        self._noted: list[tuple[str, str, LabelEntry]] = []
+        self._signature: tuple[object, ...] = ()
+        self._until = ""
 
     def parents(self, document_ids: Sequence[str]) -> list[LabelEntry]:
         """Return the labels of the documents something was made from.
@@ -47,46 +50,46 @@ class Floors:
             ) from error
 
     def equal_bytes(self, sha256: str, *, except_document: str | None) -> list[LabelEntry]:
-        """Return the labels of documents with these bytes that the ingester may read or was given."""
-        if self._by_bytes is None:
-            self._by_bytes = self._load()
-        return [entry for document, entry in self._by_bytes.get(sha256, []) if document != except_document]
+        """Return the labels of bytes like these that the ingester may read, or was ever given."""
+        self._load_if_moved()
+        table = self._ground.moment().table
+        given = self._given.get(given_digest(self._ground, self._subject.person, sha256), ())
+        return [
+            *(entry for document, entry in self._by_bytes.get(sha256, []) if document != except_document),
+            *(table.entries[atom] for atom in sorted(given) if atom in table.entries),
+        ]
 
     def note(self, sha256: str, document_id: str, entry: LabelEntry) -> None:
         """Count what this run writes among what the ingester may read, if he may."""
         moment = self._ground.moment()
-        if self._by_bytes is not None and authority.allowed(
-            moment.snapshot, self._subject, entry, moment.table, "read", moment.now
-        ):
+        if authority.allowed(moment.snapshot, self._subject, entry, moment.table, "read", moment.now):
             self._by_bytes[sha256].append((document_id, entry))
+            self._noted.append((sha256, document_id, entry))
 
-    def _load(self) -> dict[str, list[tuple[str, LabelEntry]]]:
-        grant = self._ground.grant(self._subject, "read")
-        found: dict[str, list[tuple[str, LabelEntry]]] = defaultdict(list)
-        readable = rows.documents(self._ground, grant)
-        for row in readable:
-            found[row.metadata["sha256"]].append((row.document_id, grant.table.entries[row.atom]))
-        for document_id, sha256, entry in self._given({row.document_id for row in readable}):
-            found[sha256].append((document_id, entry))
-        return found
-
-    def _given(self, readable: Collection[str]) -> list[tuple[str, str, LabelEntry]]:
-        """Return what left to this person once and is no longer readable. Compared here, never shown."""
-        ids = set(audit_reading.given_to(self._ground.root / "audit", self._subject.person))
+    def _load_if_moved(self) -> None:
+        """Look again when the policy, the rows or the log of what left changed since the last look."""
+        folder = self._ground.root / "audit"
         moment = self._ground.moment()
-        versions, table = moment.publication.versions, moment.table
-        chunks = self._ground.tables.scan(
-            "chunks", versions["chunks"], table.entries, ["document_id"], ids=ids
-        )
-        wanted = (ids | set(chunks["document_id"].to_pylist())) - set(readable)
-        documents = self._ground.tables.scan(
-            "documents", versions["documents"], table.entries, ["metadata"], ids=wanted
-        ).to_pylist()
-        entries = [table.entries[atom] for atom in sorted({row["atom"] for row in documents})]
-        keyring = self._ground.keys.keyring(entries, [row["id"] for row in documents])
-        given: list[tuple[str, str, LabelEntry]] = []
-        for row in documents:
-            place = cell(self._ground.store_id, "documents", row["id"], row["id"], "metadata")
-            opened = keyring.cipher(row["id"], row["atom"]).open_packed(row["metadata"], place)
-            given.append((row["id"], str(json.loads(opened)["sha256"]), table.entries[row["atom"]]))
-        return given
+        seen = (moment.snapshot.revision, moment.publication.sequence, moment.now >= self._until)
+        signature = (*seen, audit_reading.bytes_in(folder))
+        if signature == self._signature:
+            return
+        grant = self._ground.grant(self._subject, "read")
+        self._by_bytes = defaultdict(list)
+        for row in rows.documents(self._ground, grant):
+            self._by_bytes[row.metadata["sha256"]].append((row.document_id, grant.table.entries[row.atom]))
+        for sha256, document_id, entry in self._noted:
+            self._by_bytes[sha256].append((document_id, entry))
+        self._given = defaultdict(set)
+        for content, atom in audit_reading.given_to(folder, self._subject.person):
+            self._given[content].add(atom)
+        self._until = grant.expires_at
+        self._signature = (*seen[:2], False, signature[3])
+
+
+def given_digest(ground: Ground, person: str, sha256: str) -> str:
+    """Return the keyed digest by which the log remembers bytes that were given to a person.
+
+    It is the person's own: that two people were given the same bytes does not show.
+    """
+    return digest(ground.keys.store_key("query"), "given", person, sha256)

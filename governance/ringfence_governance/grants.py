@@ -7,13 +7,13 @@ widened, copied to another process or reused for another action.
 
 from __future__ import annotations
 
-import hashlib
 import weakref
 from dataclasses import dataclass, field
 
 from .errors import Refused
 from .labels import LabelTable
 from .publications import Publication
+from .seal import digest
 from .snapshot import Snapshot
 from .subjects import Subject
 
@@ -48,9 +48,9 @@ class Grant:
     def __reduce__(self) -> str:
         raise TypeError("a grant cannot be pickled")
 
-    def readable_set(self) -> str:
-        """Return a digest of the readable atoms, for the record."""
-        return hashlib.sha256(",".join(map(str, sorted(self.atoms))).encode()).hexdigest()
+    def readable_set(self, key: bytes) -> str:
+        """Return a keyed digest of the readable atoms, for the record: small integers are soon guessed."""
+        return digest(key, "readable set", *sorted(self.atoms))
 
 
 class Issued:

@@ -151,7 +151,7 @@ class Ground:
                 verb=verb,
                 action=action,
                 outcome=outcome,
-                chain=authority.subject_facts(moment.snapshot, subject),
+                chain=authority.subject_facts(moment.snapshot, subject, moment.now),
                 asserted_by=self.asserted_by,
                 purpose=subject.purpose,
                 policy_revision=moment.snapshot.revision,

@@ -110,7 +110,8 @@ def words(values: Iterable[object], what: str) -> frozenset[str]:
 
 def is_canonical(text: object, kinds: frozenset[str]) -> bool:
     """Say whether `text` is a canonical identifier of one of `kinds`."""
-    if not isinstance(text, str):
+    # Exactly text: a class of text that compares as it likes could alias another name.
+    if type(text) is not str:
         return False
     tenant_text, slash, rest = text.partition("/")
     kind, colon, name = rest.partition(":")

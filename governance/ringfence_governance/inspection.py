@@ -8,20 +8,25 @@ Source: DESIGN.md §6.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from . import audit_reading, authority
 from .errors import Refused
 from .grants import Grant
-from .ground import Ground
+from .ground import Ground, Moment
 from .identifiers import ACTOR_KINDS, kind_of, tenant_of
+from .journal import Entry
 from .labels import LabelEntry
 from .policy_rows import ANY, Facts, Row, Rule, to_fields
 from .reading import Answer, GrantedReader, read
 from .rows import label_of
 from .subjects import Subject
 
+SECOND_CHARACTERS = len("2026-01-31T00:00:00")
+POLICY_VERB = "policy"
+"""The verb of a record that is a change of policy, from the journal."""
 OWN_LABEL = "(its label)"
 """Stands for a label's name in a rule that is shown to a reader."""
 
@@ -81,6 +86,8 @@ def why_for(ground: Ground, auditor: Subject, subject: Subject, object_id: str) 
 def who(ground: Ground, auditor: Subject, object_id: str) -> dict[str, Any]:
     """Tell an auditor which known subjects may read a document or chunk now.
 
+    `readers` may read it without a purpose; `purposes` holds, by purpose, who may read it only with one.
+
     Raises:
         NotReadable: Unknown, or under a label the auditor may not audit.
     """
@@ -88,21 +95,25 @@ def who(ground: Ground, auditor: Subject, object_id: str) -> dict[str, Any]:
     def work(reader: GrantedReader) -> Answer[dict[str, Any]]:
         grant = reader.grant
         entry, document_id = label_of(ground, grant, object_id)
-        readers = [
-            person
-            for person in sorted(_actors(grant, entry))
-            if authority.allowed(grant.snapshot, Subject(person), entry, grant.table, "read", grant.now)
-        ]
-        answer = {"object": object_id, "document": document_id, "readers": readers}
-        return Answer(
-            [(object_id, entry.atom)], lambda as_of: answer, plan="who", counts={"readers": len(readers)}
-        )
+        actors = sorted(_actors(grant, entry))
+        readers = _may_read(grant, entry, actors)
+        others = [actor for actor in actors if actor not in readers]
+        purposes = {
+            purpose: found
+            for purpose in sorted(_purposes(grant, entry))
+            if (found := _may_read(grant, entry, others, purpose))
+        }
+        answer = {"object": object_id, "document": document_id, "readers": readers, "purposes": purposes}
+        counts = {"readers": len(set(readers).union(*purposes.values()))}
+        return Answer([(object_id, entry.atom)], lambda as_of: answer, plan="who", counts=counts)
 
     return read(ground, auditor, "who", work, action="audit")
 
 
 def log(ground: Ground, auditor: Subject) -> list[dict[str, Any]]:
     """Return what was read and changed in the auditor's tenant; rows he may not audit as a count.
+
+    To an auditor of the whole tenant each change of its policy is a record of its own, from the journal.
 
     Raises:
         Refused: The subject may audit nothing.
@@ -121,33 +132,40 @@ def log(ground: Ground, auditor: Subject) -> list[dict[str, Any]]:
             for record in audit_reading.records(ground.root / "audit")
             if (entry := _log_entry(record, grant, tenant, whole)) is not None
         ]
+        if whole:
+            shown += [_policy_entry(entry, tenant) for entry in ground.moment().history if _is_of(entry, tenant)]
+            # The journal knows seconds alone: within one, changes of policy come first.
+            shown.sort(key=lambda entry: (entry["at"][:SECOND_CHARACTERS], entry["verb"] != POLICY_VERB))
         return Answer([], lambda as_of: shown, plan="log", counts={"records": len(shown)})
 
     return read(ground, auditor, "log", work, action="audit")
 
 
 def status(ground: Ground, subject: Subject) -> dict[str, Any]:
-    """Return version, mode and health; numbers only to one who may audit or administer his tenant."""
+    """Return version, mode and health; numbers only to one who may audit or administer his tenant.
+
+    They are his tenant's. What any tenant's change moves is only for one who has the right in each of them.
+    """
     moment = ground.moment()
-    may = [
-        action
-        for action in ("audit", "administer")
-        if authority.allowed_on_policy(moment.snapshot, subject, subject.tenant, action, moment.now)
-    ]
     answer: dict[str, Any] = {"format": 1, "mode": "sealed", "health": "ok"}
+    may = _may_count(moment, subject, subject.tenant)
     if may:
+        atoms = [atom for atom, entry in moment.table.entries.items() if entry.tenant == subject.tenant]
         answer |= {
             "store": ground.store_id,
-            "sequence": moment.sequence,
-            "publication": moment.publication.sequence,
-            "policy_revision": moment.snapshot.revision,
-            "labels": len(moment.table.entries),
+            "labels": len(atoms),
             "rows": {
-                name: ground.tables.count(name, version, moment.table.entries)
+                name: ground.tables.count(name, version, atoms)
                 for name, version in moment.publication.versions.items()
             },
         }
-    ground.record(subject, "status", "audit", "allowed", detail={"numbers": bool(may)})
+    if may and all(_may_count(moment, subject, tenant) for tenant in _tenants(moment)):
+        answer |= {
+            "sequence": moment.sequence,
+            "publication": moment.publication.sequence,
+            "policy_revision": moment.snapshot.revision,
+        }
+    ground.record(subject, "status", "audit", "allowed", detail={"numbers": may})
     return answer
 
 
@@ -176,12 +194,29 @@ def policy_rows(ground: Ground, admin: Subject) -> list[dict[str, Any]]:
 
 def _concerns(row: Row, tenant: str) -> bool:
     """Whether a row is of this tenant, or of every tenant."""
+    return _named_tenants(row) <= {tenant}
+
+
+def _named_tenants(row: Row) -> set[str]:
+    """Return the tenants a row names; none if it is of every tenant."""
     if isinstance(row, Rule):
-        named = {tenant_of(name) for name in (row.sub, row.dom, row.obj) if name != ANY}
-        return named <= {tenant}
+        return {tenant_of(name) for name in (row.sub, row.dom, row.obj) if name != ANY}
     if isinstance(row, Facts):
-        return tenant_of(row.principal) == tenant
-    return row.kind == "g3" or tenant_of(row.parent) == tenant
+        return {tenant_of(row.principal)}
+    return set() if row.kind == "g3" else {tenant_of(row.parent)}
+
+
+def _tenants(moment: Moment) -> set[str]:
+    """Return every tenant that has a label, or that a row of the policy names."""
+    labelled = {entry.tenant for entry in moment.table.entries.values()}
+    return labelled.union(*map(_named_tenants, moment.snapshot.rows))
+
+
+def _may_count(moment: Moment, subject: Subject, tenant: str) -> bool:
+    return any(
+        authority.allowed_on_policy(moment.snapshot, subject, tenant, action, moment.now)
+        for action in ("audit", "administer")
+    )
 
 
 def _own_reasons(grant: Grant, entry: LabelEntry) -> dict[str, Any]:
@@ -249,12 +284,35 @@ def _actors(grant: Grant, entry: LabelEntry) -> Iterator[str]:
             yield name
 
 
+def _may_read(grant: Grant, entry: LabelEntry, actors: list[str], purpose: str = "") -> list[str]:
+    return [
+        actor
+        for actor in actors
+        if authority.allowed(
+            grant.snapshot, Subject(actor, (), purpose), entry, grant.table, "read", grant.now
+        )
+    ]
+
+
+def _purposes(grant: Grant, entry: LabelEntry) -> set[str]:
+    """Return every purpose that can matter: those the label and the rules name, and all narrower ones."""
+    rows = grant.snapshot.rows
+    named = {rule.purpose for rule in rows.rules}
+    named = named.union(*(label.purposes for _, label in grant.table.definitions(entry)))
+    links = [link for link in rows.links if link.kind == "g3"]
+    while narrower := {link.child for link in links if link.parent in named} - named:
+        named |= narrower
+    return named - {ANY}
+
+
 def _log_entry(record: dict[str, Any], grant: Grant, tenant: str, whole: bool) -> dict[str, Any] | None:
     chain = record["chain"]
     pairs = list(zip(record["rows"], record["atoms"], strict=True))
     shown = [row for row, atom in pairs if atom in grant.atoms]
     own = tenant_of(chain[0]["actor"]) == tenant
-    if not shown and not (own and whole):
+    # Purpose, rules and counts are of all rows that left, also of those he may not audit.
+    all_of_it = own and whole
+    if not shown and not all_of_it:
         return None
     return {
         "at": record["at"],
@@ -263,11 +321,46 @@ def _log_entry(record: dict[str, Any], grant: Grant, tenant: str, whole: bool) -
         "outcome": record["outcome"],
         "subject": chain[0]["actor"] if own else None,
         "via": [actor["actor"] for actor in chain[1:]] if own else [],
-        "purpose": record["purpose"],
+        "purpose": record["purpose"] if all_of_it else "",
         "asserted_by": record["asserted_by"] if own else None,
         "rows": shown,
         "rows_hidden": len(pairs) - len(shown),
-        "rules": record["rules"],
-        "counts": record["counts"] if own else {},
+        "rules": record["rules"] if all_of_it else [],
+        "counts": record["counts"] if all_of_it else {},
         "duration_ms": record["duration_ms"],
+    }
+
+
+def _is_of(entry: Entry, tenant: str) -> bool:
+    """Whether a change of policy is of this tenant, or of every tenant."""
+    change = entry.change
+    if change.row is not None:
+        return _concerns(change.row, tenant)
+    return change.label is not None and tenant_of(change.label[0]) == tenant
+
+
+def _policy_entry(entry: Entry, tenant: str) -> dict[str, Any]:
+    own = tenant_of(entry.who) == tenant
+    change = entry.change
+    if change.row is not None:
+        row = ", ".join(to_fields(change.row))
+    else:
+        row = json.dumps(change.label, ensure_ascii=False)
+    return {
+        "at": entry.at,
+        "verb": POLICY_VERB,
+        "action": change.kind,
+        "outcome": "allowed",
+        "subject": entry.who if own else None,
+        "via": [],
+        "purpose": "",
+        "asserted_by": entry.asserted_by if own else None,
+        "rows": [],
+        "rows_hidden": 0,
+        "rules": [],
+        "counts": {},
+        "duration_ms": 0,
+        "row": row,
+        "why": entry.why,
+        "ticket": entry.ticket,
     }

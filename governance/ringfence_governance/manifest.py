@@ -122,6 +122,18 @@ def store(connection: Connection, changes: ManifestChanges) -> None:
         )
 
 
+def current_pairs(connection: Connection, document_ids: Collection[str]) -> set[tuple[str, int]]:
+    """Return (document id, atom) of those documents as they stand."""
+    columns = schema.manifest.c
+    return {
+        (row.document_id, row.atom)
+        for document_id in document_ids
+        for row in connection.execute(
+            select(columns.document_id, columns.atom).where(columns.document_id == document_id)
+        )
+    }
+
+
 def _drop(connection: Connection, document_ids: Collection[str]) -> None:
     for document_id in document_ids:
         connection.execute(delete(schema.manifest).where(schema.manifest.c.document_id == document_id))

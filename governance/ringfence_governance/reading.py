@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 from . import as_of, authority, rows
 from .audit_record import AuditRecord
 from .errors import InvalidInput, NotReadable, Refused, RingfenceError, StoreBusy, StoreCorrupt
+from .floors import given_digest
 from .grants import Grant
 from .ground import Ground
 from .rows import ChunkBlock, ChunkText, DocumentRow
@@ -34,12 +35,14 @@ class Answer(Generic[T]):
     Args:
         rows: (opaque id, atom) of each row that will leave, in order.
         finish: Called with `as_of` once the record is durable; makes the result.
+        documents: Ids of the documents whose content will leave, whole or in part.
         plan: How it was answered, for the record.
         counts: Numbers that will leave, for the record.
     """
 
     rows: Sequence[tuple[str, int]]
     finish: Callable[[str], T]
+    documents: Sequence[str] = ()
     plan: str = "exact"
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -163,10 +166,13 @@ def _answer(
     _refuse_moved(ground, grant)
     _append(ground, grant, verb, query, answer, started, None)
     try:
-        return answer.finish(seen)
+        result = answer.finish(seen)
     except RingfenceError:
         _refuse_moved(ground, grant)
         raise
+    # A right that went while the record was written takes the result with it.
+    _refuse_moved(ground, grant)
+    return result
 
 
 def _refuse_moved(ground: Ground, grant: Grant) -> None:
@@ -208,15 +214,16 @@ def _append(
             verb=verb,
             action=grant.action,
             outcome="allowed" if error is None else "refused" if refused else "error",
-            chain=authority.subject_facts(grant.snapshot, grant.subject),
+            chain=authority.subject_facts(grant.snapshot, grant.subject, grant.now),
             asserted_by=ground.asserted_by,
             purpose=grant.subject.purpose,
             policy_revision=grant.snapshot.revision,
             sequence=grant.sequence,
             publication=grant.publication.sequence,
-            readable_set=grant.readable_set(),
+            readable_set=grant.readable_set(ground.keys.store_key("query")),
             atoms=[atom for _, atom in left],
             rows=[row for row, _ in left],
+            given=_given(ground, grant, answer.documents) if answer is not None else (),
             rules=_deciding_rules(ground, grant, left),
             query=ground.query_digest(query),
             plan=answer.plan if answer is not None else "",
@@ -225,6 +232,13 @@ def _append(
             duration_ms=round((time.monotonic() - started) * 1000, 3),
         )
     )
+
+
+def _given(ground: Ground, grant: Grant, documents: Sequence[str]) -> list[tuple[str, int]]:
+    """Return what the log keeps of the bytes that leave: see :func:`floors.given_digest`."""
+    person = grant.subject.person
+    found = rows.documents(ground, grant, sorted(set(documents))) if documents else ()
+    return [(given_digest(ground, person, row.metadata["sha256"]), row.atom) for row in found]
 
 
 def _deciding_rules(ground: Ground, grant: Grant, found: Sequence[tuple[str, int]]) -> list[int]:

@@ -89,9 +89,13 @@ class Snapshot:
         """
         return self.__judge.matching(request)
 
-    def knows(self, principal: str) -> bool:
-        """Say whether some row names the principal as a rule's subject, a member, or one with facts."""
-        return principal in self.__judge.known
+    def knows(self, principal: str, now: str) -> bool:
+        """Say whether the principal is a member of something, has facts, or is allowed something now.
+
+        Args:
+            now: UTC, `YYYY-MM-DDTHH:MM:SSZ`.
+        """
+        return self.__judge.knows(principal, now)
 
     def facts_of(self, principal: str) -> Facts:
         """Return what the policy clears the actor for: level 0 and no compartment if it says nothing.
@@ -144,11 +148,14 @@ class _Judge:
     """Casbin over these rows, and what it reads of them. Beneath one snapshot, reached by nothing else."""
 
     def __init__(self, rows: PolicyRows, model: str) -> None:
-        self.known = frozenset(
-            {rule.sub for rule in rows.rules}
-            | {link.child for link in rows.links if link.kind == "g"}
+        self._members = frozenset(
+            {link.child for link in rows.links if link.kind == "g"}
             | {facts.principal for facts in rows.facts}
-        ) - {ANY}
+        )
+        self._allowed: dict[str, list[Rule]] = {}
+        for rule in rows.rules:
+            if rule.eft == "allow" and rule.sub != ANY:
+                self._allowed.setdefault(rule.sub, []).append(rule)
         self.facts = {facts.principal: facts for facts in rows.facts}
         self._lines = [_casbin_line(rule) for rule in sorted(rows.rules)]
         self._rules = {tuple(_casbin_line(rule)): rule for rule in rows.rules}
@@ -224,6 +231,12 @@ class _Judge:
             steps.append(before[steps[-1]])
         return tuple(reversed(steps))
 
+    def knows(self, principal: str, now: str) -> bool:
+        """A deny, or a grant whose time is over, makes nobody known: neither may widen."""
+        return principal in self._members or any(
+            rule.nbf <= now < rule.exp for rule in self._allowed.get(principal, ())
+        )
+
     def _values(self, request: Request) -> tuple[object, ...]:
         checked(request)
         facts = self.facts.get(request.actor)
@@ -231,7 +244,7 @@ class _Judge:
             principals=self.closure(request.actor),
             level=facts.level if facts else 0,
             comps=facts.compartments if facts else (),
-            known=request.actor in self.known,
+            known=self.knows(request.actor, request.now),
             carried=request.carried,
         )
         tenant = identifiers.tenant_of(request.actor)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from .errors import StoreBusy, StoreCorrupt, StoreError
@@ -32,7 +32,9 @@ class Database:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
         self._name = path.name
         self.engine: Engine = create_engine(
-            f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+            # Made from its parts: in the text of an address '?' and '#' would end the path.
+            URL.create("sqlite", database=str(path)),
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         )
         self._writing = self.engine.execution_options(ringfence_write=True)
         event.listen(self.engine, "connect", _configure(secure_delete))

@@ -55,9 +55,13 @@ class WriteAuthority:
         return entry is not None and (entry.atom == atom or entry.label_id in held.parts)
 
     def is_lower(self, new: LabelChoice, old: LabelChoice) -> bool:
-        """Say whether `new` instead of `old` could let anybody in more; unknown labels are lower."""
+        """Say whether `new` instead of `old` could let anybody in more.
+
+        A named label the subject may not ingest under is the same as an unknown one, and lower than all:
+        comparing with it would tell what it means.
+        """
         moment = self._ground.moment()
-        new_entry, old_entry = self._entry(moment, new), self._entry(moment, old)
+        new_entry, old_entry = self._own(moment, new), self._own(moment, old)
         return new_entry is None or old_entry is None or _is_lower(moment, [new_entry], old_entry)
 
     def may_replace(self, choice: LabelChoice, atom: int, parents: Collection[LabelEntry] = ()) -> bool:
@@ -70,10 +74,28 @@ class WriteAuthority:
         return not _is_lower(moment, [entry, *parents], held) or self._may(moment, held, "declassify")
 
     def may_remove(self, atom: int) -> bool:
-        """Say whether the subject may remove a document it ingested under this label."""
+        """Say whether the subject may take away the content of a document it ingested under this label.
+
+        It must be allowed to delete there; or to ingest, if no rule denies it to delete: who may put
+        content in place of his own may also put none there.
+        """
+        return self._may_on_own(atom, "delete")
+
+    def may_move(self, atom: int, choice: LabelChoice) -> bool:
+        """Say whether the subject may relabel a document it ingested, from `atom` to `choice`.
+
+        It must be allowed to relabel from the one and to the other; or to ingest under them, if no rule
+        denies it to relabel. Whether the new label is lower is another question.
+        """
         moment = self._ground.moment()
-        held = moment.table.entries[atom]
-        return self._may(moment, held, "delete") or self._may(moment, held, "ingest")
+        entry = self._entry(moment, choice)
+        return (
+            entry is not None
+            and self._may_on_own(atom, "relabel_from")
+            and (
+                self._may(moment, entry, "relabel_to") or self._may_unless_denied(moment, entry, "relabel_to")
+            )
+        )
 
     def parents_of(self, atom: int, choice: LabelChoice) -> list[LabelEntry]:
         """Return what a relabelled derivative keeps: all parts of the compound label it has."""
@@ -105,6 +127,31 @@ class WriteAuthority:
                 return _unstored(choice)
             self._interned[choice] = known
         return known
+
+    def _own(self, moment: Moment, choice: LabelChoice) -> LabelEntry | None:
+        """Return a label the subject may compare with: a value, or a name it may ingest under."""
+        entry = self._entry(moment, choice)
+        if entry is not None and isinstance(choice, str) and not self._may(moment, entry, "ingest"):
+            return None
+        return entry
+
+    def may_ingest_at_all(self) -> bool:
+        """Say whether there is any label, or a private one of the subject's own, it may ingest under."""
+        moment = self._ground.moment()
+        private = Label(self._subject.tenant, self._subject.person)
+        entry = self._entry(moment, private)
+        return (entry is not None and self._may(moment, entry, "ingest")) or bool(
+            self._ground.grant(self._subject, "ingest").atoms
+        )
+
+    def _may_on_own(self, atom: int, action: str) -> bool:
+        moment = self._ground.moment()
+        held = moment.table.entries[atom]
+        return self._may(moment, held, action) or self._may_unless_denied(moment, held, action)
+
+    def _may_unless_denied(self, moment: Moment, entry: LabelEntry, action: str) -> bool:
+        refused = authority.denied(moment.snapshot, self._subject, entry, moment.table, action, moment.now)
+        return not refused and self._may(moment, entry, "ingest")
 
     def _may(self, moment: Moment, entry: LabelEntry, action: str) -> bool:
         return authority.allowed(moment.snapshot, self._subject, entry, moment.table, action, moment.now)

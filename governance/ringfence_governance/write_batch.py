@@ -101,6 +101,10 @@ class WriteBatch:
         """Return the (document, atom) wraps that nothing needs once this is published."""
         return tuple(self._stale)
 
+    def told(self) -> dict[str, object]:
+        """Return which documents are removed or get another atom, for the record."""
+        return {"removed": sorted(self._dropped), "relabelled": dict(sorted(self._relabelled.items()))}
+
     def counts(self) -> dict[str, int]:
         """Return how much this publication changes, for the record."""
         return {

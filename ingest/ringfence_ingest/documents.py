@@ -80,6 +80,7 @@ class SourceItem:
         parents: Ids of stored documents it was made from.
         rule_path: What globs of `.ringfence.yaml` are compared with, where it is not `path`: the
             mailbox of a mail.
+        own_paths: What they are compared with besides: a mail's name in its maildir, and its file's.
         label_files: Gives the `.ringfence.yaml` files that apply, the root's first. Raises
             :class:`~ringfence_ingest.errors.LabelFileRefused` where one is malformed.
         is_mail: Whether its headers name people.
@@ -92,6 +93,7 @@ class SourceItem:
     label: LabelChoice | None = None
     parents: tuple[str, ...] = ()
     rule_path: str | None = None
+    own_paths: tuple[str, ...] = ()
     label_files: Callable[[], tuple[LabelFile, ...]] = field(default=no_label_files, repr=False)
     is_mail: bool = False
 

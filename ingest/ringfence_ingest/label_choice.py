@@ -101,7 +101,7 @@ class LabelChooser:
         domains: Mapping[str, str],
         outer: ChosenLabel,
     ) -> ChosenLabel:
-        rule = file.first_match(item.rule_path or item.path)
+        rule = file.first_match(item.rule_path or item.path, *item.own_paths)
         if rule is None:
             return outer
         label = self._of_rule(rule, outer.label, is_root=file.is_root)

@@ -70,17 +70,15 @@ class LabelFile:
         """Whether it lies in the source's root, so that it may widen."""
         return not self.folder
 
-    def first_match(self, path: str) -> LabelRule | None:
-        """Return the first rule that matches, or None.
+    def first_match(self, *paths: str) -> LabelRule | None:
+        """Return the first rule that matches one of the paths, or None.
 
         Args:
-            path: Relative to the source's root.
+            paths: Names of one document, relative to the source's root.
         """
         prefix = f"{self.folder}/" if self.folder else ""
-        if not path.startswith(prefix):
-            return None
-        inner = path[len(prefix) :]
-        return next((rule for rule in self.rules if rule.glob.matches(inner)), None)
+        inner = [path[len(prefix) :] for path in paths if path.startswith(prefix)]
+        return next((rule for rule in self.rules if any(map(rule.glob.matches, inner))), None)
 
 
 def parse_label_file(data: bytes, folder: str) -> LabelFile:

@@ -94,7 +94,8 @@ def _open_place(source: str | Path, selection: Selection, bytes_max: int) -> Sou
 
 def _mailbox(path: Path, kind: str, bytes_max: int) -> Source:
     root, name = split_place(path)
-    return MailboxSource(root, name, kind, partial(FolderLabels(root).of, name), bytes_max=bytes_max)
+    label_files = partial(FolderLabels(root).of, name, inside=kind == "maildir")
+    return MailboxSource(root, name, kind, label_files, bytes_max=bytes_max)
 
 
 def _is_mbox_place(root: Path, name: str) -> bool:

@@ -79,7 +79,7 @@ class FolderSource:
         return self._found
 
     def _items_of(self, found: FoundFile, above: tuple[Mode, ...]) -> Iterator[SourceItem | SourceTrouble]:
-        label_files = partial(self._labels.of, found.path)
+        label_files = partial(self._labels.of, found.path, inside=found.kind == "maildir")
         if found.kind == "file":
             yield file_item(self._root, found.path, above, label_files)
             return
@@ -132,16 +132,17 @@ class FolderLabels:
         self._root = root
         self._read = cache(self._read_folder)
 
-    def of(self, path: str) -> tuple[LabelFile, ...]:
+    def of(self, path: str, *, inside: bool = False) -> tuple[LabelFile, ...]:
         """Return the label files that apply to a path, the root's first.
 
         Args:
             path: Relative to the root; empty for the root's own file alone.
+            inside: Whether the path is a folder whose own label file applies too: a maildir.
 
         Raises:
             LabelFileRefused: One of them is malformed, or somebody else could have put it there.
         """
-        parts = path.split("/")[:-1]
+        parts = path.split("/") if inside else path.split("/")[:-1]
         folders = ["", *("/".join(parts[:count]) for count in range(1, len(parts) + 1))]
         found = (self._read(folder) for folder in folders)
         return tuple(file for file in found if file is not None)

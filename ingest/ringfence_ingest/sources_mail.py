@@ -2,7 +2,8 @@
 
 Promise: each mail is a document of its own, named so that a later run finds
 it again; its label comes from the mailbox: globs are compared with the
-mailbox's path, and the mode is the mailbox's file (of a maildir, the mail's).
+mailbox's path, and the mode is the mailbox's file. In a maildir globs are
+compared with the mail's name too, and the mode is the mail's.
 """
 
 from __future__ import annotations
@@ -20,11 +21,16 @@ from .beneath import modes_above, open_file, open_folder, read_whole, too_large
 from .documents import Loaded, SourceItem, SourceTrouble
 from .errors import FileTrouble
 from .folder_walk import shown_path
-from .label_files import LabelFile
+from .label_files import FILE_NAME, LabelFile
 from .limits import BYTES_MAX
 from .mailboxes import Mail, split_mbox, without_status_lines
 from .media_types import MAIL
 from .posix_labels import Mode
+
+MISPLACED = (
+    f"found a {FILE_NAME} among the mails, which move from folder to folder; expected it in the maildir's own "
+    "folder or above; move it there"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class MailSettings:
     Args:
         rule_path: The mailbox's path, which globs are compared with.
         above: Modes of the folders above the source's root.
-        label_files: Gives the label files that apply to the mailbox.
+        label_files: Gives the label files that apply to the mailbox; a maildir's own among them.
         bytes_max: Largest single mail.
         prefix: Path the mails' names are put behind; empty for a mailbox that is the source.
     """
@@ -139,10 +145,14 @@ def maildir_items(root: Path, path: str, settings: MailSettings) -> Iterator[Sou
         folder = f"{path}/{inner}"
         try:
             with open_folder(root, folder) as descriptor:
-                names = [entry.name for entry in os.scandir(descriptor) if not entry.name.startswith(".")]
+                entries = [entry.name for entry in os.scandir(descriptor)]
         except FileTrouble as error:
             yield SourceTrouble(folder, str(error), hides_documents=True)
             continue
+        if FILE_NAME in entries:
+            yield SourceTrouble(f"{folder}/{FILE_NAME}", MISPLACED, hides_documents=True)
+            continue
+        names = [name for name in entries if not name.startswith(".")]
         # The unique part stays when a mail is read, moved or flagged; what follows ':' does not.
         found += [(name.partition(":")[0], f"{folder}/{name}") for name in names]
     for key, file in sorted(found):
@@ -151,7 +161,8 @@ def maildir_items(root: Path, path: str, settings: MailSettings) -> Iterator[Sou
         except InvalidInput as error:
             yield SourceTrouble(shown_path(file), str(error), hides_documents=True)
             continue
-        yield _mail_item(mail_path, partial(_load_maildir_mail, root, file, settings), settings)
+        own_paths = (f"{path}/{key}", file)
+        yield _mail_item(mail_path, partial(_load_maildir_mail, root, file, settings), settings, own_paths)
 
 
 def _load_maildir_mail(root: Path, file: str, settings: MailSettings, bytes_max: int) -> Loaded:
@@ -160,12 +171,15 @@ def _load_maildir_mail(root: Path, file: str, settings: MailSettings, bytes_max:
         return Loaded(without_status_lines(content), opened.modified, opened.facts(settings.above))
 
 
-def _mail_item(path: str, load: Callable[[int], Loaded], settings: MailSettings) -> SourceItem:
+def _mail_item(
+    path: str, load: Callable[[int], Loaded], settings: MailSettings, own_paths: tuple[str, ...] = ()
+) -> SourceItem:
     return SourceItem(
         path=path,
         load=load,
         media_type=MAIL,
         rule_path=settings.rule_path,
+        own_paths=own_paths,
         label_files=settings.label_files,
         is_mail=True,
     )

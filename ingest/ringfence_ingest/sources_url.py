@@ -7,10 +7,10 @@ so without `.ringfence.yaml` or an explicit label everything is the ingester's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import fsspec
 
@@ -26,6 +26,13 @@ from .limits import BYTES_MAX, LABEL_FILE_BYTES_MAX
 from .mailboxes import Mail, split_mbox
 from .media_types import MAIL, media_type_of_path
 from .selection import Selection
+
+CHAINED = "::"
+"""Stands between the addresses of a chain, as in `zip://a.txt::s3://bucket/b.zip`."""
+
+_AFTER_PATH = re.compile("[?#]")
+_PARAMETERS = re.compile(";[^/]*")
+_NO_PORT = re.compile(r":(?!\d*$)")
 
 
 class UrlSource:
@@ -148,10 +155,34 @@ class UrlSource:
 
 
 def without_credentials(url: str) -> str:
-    """Return an address without user, password and query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    """Return an address, or a chain of them, without user, password, parameters and query.
+
+    Raises:
+        SourceRefused: It is not clear where its credentials begin and end.
+    """
+    return CHAINED.join(_without_secrets(part, url) for part in url.split(CHAINED))
+
+
+def _without_secrets(part: str, url: str) -> str:
+    kind, separator, rest = part.partition("://")
+    if not separator:
+        kind, rest = "", part
+    authority, slash, path = rest.partition("/")
+    secrets, at, host = authority.rpartition("@") if separator else ("", "", authority)
+    # What two programs would divide in two ways: a mark that ends the address before its last '@', or a '@' to come
+    # after what looks like a user and the beginning of his password.
+    if (
+        any(mark in secrets for mark in "?#;")
+        or (not separator and "@" in authority)
+        or (not at and "@" in url and _NO_PORT.search(host))
+    ):
+        raise SourceRefused(
+            "source: found an address whose user and password cannot be told from the rest; expected "
+            "kind://user:password@host/path; write '/', '?', '#', ';', ':' and '@' in them as %2F, %3F, %23, %3B, "
+            "%3A and %40, or leave the credentials to the kind's own settings"
+        )
+    shown = _AFTER_PATH.split(f"{host}{slash}{path}")[0]
+    return f"{kind}{separator}{_PARAMETERS.sub('', shown)}"
 
 
 def _filesystem(url: str, shown: str) -> tuple[Any, str]:

@@ -56,6 +56,7 @@ def text(door: Door, subject: Subject, document_id: str) -> DocumentText:
         (row,) = reader.documents([found_id])
         return Answer(
             rows=[(found_id, atom)],
+            documents=[found_id],
             finish=lambda as_of: DocumentText(
                 found_id, row.metadata["path"], reader.document_text(found_id), as_of
             ),

@@ -87,6 +87,7 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
         place = {row: index for index, row in enumerate(chunks.ids)}
         return Answer(
             rows=[(row, int(chunks.atoms[place[row]])) for row in best],
+            documents=[chunks.document_ids[place[row]] for row in best],
             finish=lambda as_of: SearchResult(
                 _hits(reader, best, scores, chunks, place), len(chunks), True, as_of
             ),

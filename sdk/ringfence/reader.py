@@ -183,8 +183,9 @@ class Reader:
         """Grant an action on a label, a set, all labels (`*`) or `tenant/policy`. False: it stands already.
 
         Args:
-            valid_from: UTC, `YYYY-MM-DDTHH:MM:SSZ`, inclusive.
-            valid_until: UTC, exclusive.
+            valid_from: UTC, `YYYY-MM-DDTHH:MM:SSZ`, inclusive; None: since ever.
+            valid_until: UTC, exclusive; None: for ever.
+            purpose: Only for this purpose; None: for any.
 
         Raises:
             Refused: This subject may not administer.
@@ -196,9 +197,9 @@ class Reader:
             obj=object_id,
             act=action,
             rel="any",
-            purpose=purpose or "*",
-            nbf=valid_from or TIME_MIN,
-            exp=valid_until or TIME_MAX,
+            purpose="*" if purpose is None else purpose,
+            nbf=TIME_MIN if valid_from is None else valid_from,
+            exp=TIME_MAX if valid_until is None else valid_until,
             eft="allow",
         )
         return self.__door.add_row(self.__subject, row, Reasoned(why, ticket))

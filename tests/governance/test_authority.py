@@ -238,7 +238,7 @@ def test_an_explanation_is_ready_for_json(snapshot: Snapshot, table: LabelTable)
 
 
 def test_subject_facts_are_all_a_decision_depended_on(snapshot: Snapshot) -> None:
-    assert subject_facts(snapshot, Subject(ANN, ("acme/agent:x",))) == [
+    assert subject_facts(snapshot, Subject(ANN, ("acme/agent:x",)), NOW) == [
         {
             "actor": ANN,
             "carried": False,

@@ -48,9 +48,13 @@ class World:
             found |= {link.parent for link in self.rows.links if link.kind == kind and link.child in before}
         return found
 
-    def knows(self, actor: str) -> bool:
-        named = {rule.sub for rule in self.rows.rules} | {facts.principal for facts in self.rows.facts}
-        return actor in named | {link.child for link in self.rows.links if link.kind == "g"}
+    def knows(self, request: Request) -> bool:
+        named = {facts.principal for facts in self.rows.facts}
+        named |= {link.child for link in self.rows.links if link.kind == "g"}
+        for rule in self.rows.rules:
+            if rule.eft == "allow" and rule.nbf <= request.now < rule.exp:
+                named.add(rule.sub)
+        return request.actor in named
 
     def may(self, request: Request) -> bool:
         applying = {rule.eft for rule in self.rows.rules if self.applies(rule, request)}
@@ -94,7 +98,7 @@ class World:
     def is_about_subject(self, rule: Rule, request: Request) -> bool:
         if rule.sub != "*":
             return rule.sub in self.up("g", request.actor)
-        return rule.eft == "deny" or rule.rel != "any" or self.knows(request.actor)
+        return rule.eft == "deny" or rule.rel != "any" or self.knows(request)
 
     def is_about_object(self, rule: Rule, request: Request) -> bool:
         if rule.obj == "*":
@@ -107,7 +111,7 @@ class World:
             return True
         if label is None or (request.carried and rule.eft == "allow"):
             return False
-        if rule.rel == "reader" and "*" in label.readers and self.knows(request.actor):
+        if rule.rel == "reader" and "*" in label.readers and self.knows(request):
             return True
         named = {"owner": {label.owner}, "reader": label.readers, "denied": label.denied}[rule.rel]
         return not principals.isdisjoint(named)

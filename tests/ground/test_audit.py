@@ -40,6 +40,7 @@ def test_a_record_has_these_fields_and_this_version(filled: World) -> None:
         "detail",
         "digest",
         "duration_ms",
+        "given",
         "number",
         "outcome",
         "plan",
@@ -251,11 +252,21 @@ def test_a_log_without_a_record_is_empty(world: World) -> None:
 
 
 def test_what_was_given_to_a_person_is_what_he_read_and_not_what_he_audited(filled: World) -> None:
-    payroll = filled.see(HAL).ids["pay/salaries.txt"]
+    log, payroll = filled.path / "audit", filled.see(HAL).ids["pay/salaries.txt"]
     filled.door.who(subject("acme/user:olga"), payroll)
     filled.door.why_for(subject("acme/user:olga"), subject(HAL), payroll)
-    assert payroll in set(given_to(filled.path / "audit", HAL))
-    assert payroll not in set(given_to(filled.path / "audit", "acme/user:olga"))
+    filled.door.why(subject(HAL), payroll)
+    atoms = {filled.ground.moment().table.by_id[f"acme/label:{name}"].atom for name in ("payroll", "staff")}
+    assert {atom for _, atom in given_to(log, HAL)} == atoms
+    assert list(given_to(log, "acme/user:olga")) == []
+
+
+def test_that_two_people_were_given_the_same_bytes_does_not_show(filled: World) -> None:
+    for who in (HAL, BOB, HAL):
+        filled.see(who)
+    hal, bob = (set(given_to(filled.path / "audit", who)) for who in (HAL, BOB))
+    assert len(hal) == len(bob) == 2
+    assert not {digest for digest, _ in hal} & {digest for digest, _ in bob}
 
 
 def test_lineage_has_an_end_for_every_start_and_only_opaque_names(filled: World) -> None:

@@ -60,6 +60,13 @@ def test_what_a_process_keeps_and_adds_to_is_what_a_fresh_one_loads(world: World
         assert kept[0] == kept[1] == fresh(world)
 
 
+def test_two_labels_whose_numbers_follow_each_other_are_both_seen(world: World) -> None:
+    catalog = world.ground.catalog
+    for name in ("x", "y", "z"):
+        entry = catalog_labels.intern_value(catalog, label(f"acme/user:{name}"))
+        assert world.ground.moment().table.entries[entry.atom] == entry
+
+
 def test_a_redefined_label_has_its_newest_meaning_and_keeps_its_atom(world: World) -> None:
     """The call that redefines comes later; what it will write is read rightly already."""
     ground = world.ground

@@ -222,7 +222,8 @@ def test_bytes_he_could_have_read_and_never_did_are_free_once_his_right_is_gone(
 def test_a_passage_that_was_given_counts_as_its_document(letter: World) -> None:
     def work(reader: GrantedReader) -> Answer[None]:
         block = reader.chunks()
-        return Answer([(block.ids[0], int(block.atoms[0]))], lambda as_of: None)
+        row = (block.ids[0], int(block.atoms[0]))
+        return Answer([row], lambda as_of: None, documents=block.document_ids[:1])
 
     letter.door.read(subject(HAL), "search", work)
     letter.remove("g", HAL, "acme/group:hr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from ringfence_governance import seal
 from ringfence_governance.errors import RingfenceError, StoreCorrupt
-from ringfence_governance.key_store import KeyStore
+from ringfence_governance.key_store import Keyring, KeyStore
 from ringfence_governance.labels import LabelEntry
 from ringfence_governance.lance_tables import TableChange
 from ringfence_governance.rows import cell
@@ -80,6 +81,20 @@ def test_a_document_key_is_bound_to_document_generation_and_every_byte(filled: W
     document_id = "f" * 32 if field == "document_id" else payroll
     with pytest.raises(StoreCorrupt):
         keyring.cipher(document_id, entry.atom)
+
+
+def test_a_document_key_is_bound_to_its_atom_even_where_two_atoms_had_one_label_key(filled: World) -> None:
+    ground, payroll = filled.ground, entry_of(filled, "acme/label:payroll")
+    document = filled.see(HAL).ids["pay/salaries.txt"]
+    own = ground.keys.keyring([payroll])
+    label_key, key = own._label_keys[payroll.atom], own._wrapped[document, payroll.atom]
+    moved = dataclasses.replace(key, atom=99)
+    keyring = Keyring(ground.store_id, {payroll.atom: label_key, 99: label_key}, {(document, 99): moved})
+    with pytest.raises(StoreCorrupt):
+        keyring.cipher(document, 99)
+    assert Keyring(ground.store_id, {payroll.atom: label_key}, {(document, payroll.atom): key}).cipher(
+        document, payroll.atom
+    )
 
 
 def test_the_key_of_one_label_in_place_of_another_opens_nothing(filled: World) -> None:

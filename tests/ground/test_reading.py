@@ -93,7 +93,7 @@ def test_a_refusal_that_cannot_be_recorded_says_so_and_nothing_else(full_disk_fo
 def test_a_change_that_cannot_be_recorded_is_not_made(full_disk_for_the_log: World) -> None:
     with pytest.raises(AuditUnavailable):
         full_disk_for_the_log.add("g", "acme/user:eve", "acme/group:hr")
-    assert not full_disk_for_the_log.ground.moment().snapshot.knows("acme/user:eve")
+    assert not full_disk_for_the_log.ground.moment().snapshot.groups_of("acme/user:eve")
 
 
 def test_reading_goes_on_when_the_log_can_be_written_again(full_disk_for_the_log: World) -> None:

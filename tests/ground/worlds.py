@@ -328,7 +328,8 @@ def see(door: Door, who: Subject) -> Seen:
             )
 
         rows = [(found.document_id, found.atom) for found in documents]
-        return Answer([*rows, *zip(block.ids, map(int, block.atoms), strict=True)], finish)
+        ids = [found.document_id for found in documents]
+        return Answer([*rows, *zip(block.ids, map(int, block.atoms), strict=True)], finish, documents=ids)
 
     return door.read(who, "list", work)
 

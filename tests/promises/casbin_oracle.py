@@ -30,7 +30,8 @@ class StockCasbin:
         self._parents: dict[str, list[str]] = {}
         self._broader: dict[str, list[str]] = {}
         self._facts: dict[str, tuple[int, frozenset[str]]] = {}
-        self._known: set[str] = set()
+        self._members: set[str] = set()
+        self._allowed: dict[str, list[tuple[str, str]]] = {}
         for line in lines:
             self._add([field.strip() for field in line.split(",")])
         self._enforcer.add_function("member", lambda principals, name: name in principals)
@@ -43,15 +44,16 @@ class StockCasbin:
             rest[6] = BEGIN if rest[6] == "-" else rest[6]
             rest[7] = END if rest[7] == "-" else rest[7]
             assert self._enforcer.add_policy(*rest)
-            self._known.add(rest[0])
+            if rest[8] == "allow":
+                self._allowed.setdefault(rest[0], []).append((rest[6], rest[7]))
         elif kind == "f":
             words = frozenset() if rest[2] == "-" else frozenset(rest[2].split("|"))
             self._facts[rest[0]] = (int(rest[1]), words)
-            self._known.add(rest[0])
+            self._members.add(rest[0])
         else:
             assert self._enforcer.add_named_grouping_policy(kind, *rest)
             if kind == "g":
-                self._known.add(rest[0])
+                self._members.add(rest[0])
             above = {"g": self._parents, "g2": {}, "g3": self._broader}[kind]
             above.setdefault(rest[0], []).append(rest[1])
 
@@ -88,7 +90,7 @@ class StockCasbin:
             principals=frozenset(_up(self._parents, actor)),
             level=level,
             comps=words,
-            known=actor in self._known,
+            known=self._knows(actor, now),
             carried=carried,
         )
         labelled = SimpleNamespace(
@@ -110,6 +112,10 @@ class StockCasbin:
     def owns(self, person: str, definition: Definition) -> bool:
         """Say whether the person, or a group he is in, owns the label."""
         return definition["owner"] in _up(self._parents, person)
+
+    def _knows(self, actor: str, now: str) -> bool:
+        """Known is who is in a group, has facts, or is allowed something by name at this time."""
+        return actor in self._members or any(begin <= now < end for begin, end in self._allowed.get(actor, ()))
 
     def _purpose_ok(self, purpose: str, names: frozenset[str]) -> bool:
         return not names.isdisjoint(_up(self._broader, purpose))

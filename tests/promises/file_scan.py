@@ -80,11 +80,16 @@ def database_values(*files: Path) -> Iterator[Blob]:
     """Yield every value of every table of SQLite files."""
     for file in files:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-            names = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
+            names = [
+                row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")
+            ]
             for name in names:
                 for row in connection.execute(f'select * from "{name}"'):
                     for value in row:
-                        yield f"{file.name} {name}", value if isinstance(value, bytes) else str(value).encode()
+                        yield (
+                            f"{file.name} {name}",
+                            value if isinstance(value, bytes) else str(value).encode(),
+                        )
 
 
 def unpacked(blobs: Iterable[Blob]) -> Iterator[Blob]:

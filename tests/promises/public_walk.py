@@ -17,7 +17,17 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
-ENGINES = ("lance", "lancedb", "sqlalchemy", "sqlite3", "_sqlite3", "duckdb", "_duckdb", "cryptography", "casbin")
+ENGINES = (
+    "lance",
+    "lancedb",
+    "sqlalchemy",
+    "sqlite3",
+    "_sqlite3",
+    "duckdb",
+    "_duckdb",
+    "cryptography",
+    "casbin",
+)
 """Whoever holds one of their objects holds the store, a key or the policy."""
 
 INNER = {
@@ -109,7 +119,9 @@ class Walk:
 
 def names_of(reached: object) -> list[str]:
     """Return every attribute name: those `dir` tells, those in `vars`, and the slots of all its classes."""
-    names = {name for name in dir(reached) if name not in ("__class__", "__subclasshook__", "__init_subclass__")}
+    names = {
+        name for name in dir(reached) if name not in ("__class__", "__subclasshook__", "__init_subclass__")
+    }
     names |= set(getattr(reached, "__dict__", {}))
     for kind in type(reached).__mro__:
         slots = kind.__dict__.get("__slots__", ())

@@ -42,7 +42,21 @@ MOMENTS = [
     "2026-03-31T23:59:59Z",
     "2026-04-01T00:00:00Z",
 ]
-VOCABULARY = ["offer", "pump", "valve", "salary", "merger", "budget", "contract", "tender", "Meridian", "Orchid", "leak", "audit", "bonus"]
+VOCABULARY = [
+    "offer",
+    "pump",
+    "valve",
+    "salary",
+    "merger",
+    "budget",
+    "contract",
+    "tender",
+    "Meridian",
+    "Orchid",
+    "leak",
+    "audit",
+    "bonus",
+]
 REASON = Reasoned("a test changes it")
 
 STANDING = (
@@ -130,7 +144,7 @@ class Firm:
     _oracle: StockCasbin | None = None
 
     @classmethod
-    def make(cls, folder: Path, seed: int, *, documents: int = 6, unwanted: tuple[str, ...] = ()) -> Firm:
+    def make(cls, folder: Path, seed: int, *, documents: int = 5, unwanted: tuple[str, ...] = ()) -> Firm:
         """Make a firm of this seed, with a store in `folder`; no row of its policy holds an unwanted text."""
         dice = random.Random(seed)
         clock = Clock(MOMENTS[0])
@@ -218,10 +232,15 @@ class Firm:
         ingester = INGESTER if of == "a" else OTHER_INGESTER
         standing = [document for document in self.documents if document.own.startswith(f"{of}/")]
         said = []
-        with self.store.ingestion(ingester) as ingestion:
-            for _ in range(count):
-                sample = self.dice.sample(standing, min(len(standing), self.dice.choice(parents)))
-                said.append(self._put(ingestion, ingester, of, sample))
+        try:
+            with self.store.ingestion(ingester) as ingestion:
+                for _ in range(count):
+                    sample = self.dice.sample(standing, min(len(standing), self.dice.choice(parents)))
+                    said.append(self._put(ingestion, ingester, of, sample))
+        except Refused:
+            # Whoever may ingest nothing, not even for himself, is refused before the first document.
+            private = {f"{of}/label:~private": {"owner": ingester}}
+            assert not self.oracle.may((ingester,), private, "ingest", now=self.now)
         return "; ".join(said)
 
     def _put(self, ingestion: Ingestion, ingester: str, tenant: str, parents: list[Held]) -> str:
@@ -280,8 +299,11 @@ class Firm:
             return "nothing"
         document = self.dice.choice(self.documents)
         ingester = INGESTER if document.own.startswith("a/") else OTHER_INGESTER
-        with self.store.ingestion(ingester) as ingestion:
-            done = ingestion.remove(document.path)
+        try:
+            with self.store.ingestion(ingester) as ingestion:
+                done = ingestion.remove(document.path)
+        except Refused:
+            return f"refused: remove {document.path}"
         if done:
             self.documents.remove(document)
             self.removed.append(document.document_id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import functools
 import importlib
 import inspect
 import io
@@ -19,9 +20,11 @@ import os
 import pickle
 import pkgutil
 import resource
+import shutil
 import sys
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,11 +35,18 @@ import ringfence
 from ringfence_governance.door import Door
 from ringfence_governance.reading import Answer
 from ringfence_governance.subjects import Subject
+from ringfence_ingest.embedders import open_embedder
 
 from .public_walk import ENGINES, INNER, Walk, is_ours, private_names
 
 REPO = Path(__file__).resolve().parents[2]
-PACKAGES = ("ringfence", "ringfence_retrieval", "ringfence_ingest", "ringfence_governance", "ringfence_policies")
+PACKAGES = (
+    "ringfence",
+    "ringfence_retrieval",
+    "ringfence_ingest",
+    "ringfence_governance",
+    "ringfence_policies",
+)
 
 ADA, OLGA, INGESTER = "acme/user:ada", "acme/user:olga", "acme/user:ingester"
 RITA, DORA, GHOST = "acme/user:rita", "acme/user:dora", "acme/user:ghost"
@@ -93,7 +103,7 @@ class Scene:
         """Keep the error a call ends in; that it ends in one is part of the test."""
         try:
             call()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  (an interrupt is walked too)
             self.keep(who, f"{name} -> {type(error).__name__}", error)
         else:
             pytest.fail(f"{name} raised nothing")
@@ -186,7 +196,7 @@ def refusals(reader: ringfence.Reader, hidden: str, who: str) -> Iterator[tuple[
     yield "empty query", lambda: reader.search("")
     yield "k", lambda: reader.search("pump", k="many")  # type: ignore[arg-type]
     yield "no object", lambda: reader.why(None)  # type: ignore[arg-type]
-    yield "arguments", lambda: reader.search()  # type: ignore[call-arg]
+    yield "arguments", reader.search
     yield "pickle", lambda: pickle.dumps(reader)
 
 
@@ -209,7 +219,7 @@ def fail_everywhere(scene: Scene, folder: Path) -> None:
         raise Stop("the connector's own")
 
     changed = [dataclasses.replace(each, content=f"{each.content!r} changed") for each in documents()]
-    ingest = functools_partial(store.ingest, as_user=INGESTER)
+    ingest = functools.partial(store.ingest, as_user=INGESTER)
     scene.keep_error(GHOST, "callback", lambda: ingest(changed, on_progress=stopping))
     scene.keep_error(GHOST, "interrupt", lambda: ingest(changed, on_progress=interrupted))
     scene.keep_error(GHOST, "connector", lambda: ingest(connector()))
@@ -220,15 +230,11 @@ def fail_everywhere(scene: Scene, folder: Path) -> None:
     scene.keep_error(GHOST, "create", lambda: ringfence.create(scene.path))
     scene.keep_error(GHOST, "bad policy", lambda: ringfence.create(folder / "x", bad_policy(folder)))
     scene.keep_error(RITA, "embedder", lambda: broken_embedder_search(scene))
-    with files_no_longer_grow(scene.path / "audit"):
+    with no_file_grows(scene.path / "audit"):
         scene.keep_error(RITA, "audit", lambda: reader.search("pump"))
         scene.keep_error(RITA, "audit of a refusal", reader.log)
     for damage in (damaged_catalog, damaged_rows, no_tables):
-        scene.keep_error(RITA, damage.__name__, lambda d=damage: d(scene, folder / damage.__name__))
-
-
-def functools_partial(call: Callable[..., Any], **named: Any) -> Callable[..., Any]:
-    return lambda *args, **more: call(*args, **named, **more)
+        scene.keep_error(RITA, damage.__name__, lambda d=damage: d(scene, folder / d.__name__))
 
 
 def other_policy(folder: Path) -> Path:
@@ -249,8 +255,6 @@ class BrokenEmbedder:
     """An application's embedder that fails when a question is put."""
 
     def __init__(self) -> None:
-        from ringfence_ingest.embedders import open_embedder
-
         self.model = open_embedder("hash").model
 
     def embed(self, texts: object) -> None:
@@ -262,23 +266,19 @@ def broken_embedder_search(scene: Scene) -> None:
         store.as_user(RITA).search("pump")
 
 
-class files_no_longer_grow:
-    """No file of this process can grow past the largest of a folder, as on a full disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self._bytes = max(file.stat().st_size for file in folder.iterdir())
-
-    def __enter__(self) -> None:
-        self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self._bytes, self._before[1]))
-
-    def __exit__(self, *_: object) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
+@contextmanager
+def no_file_grows(folder: Path) -> Iterator[None]:
+    """As on a full disk: no file of this process gets longer than the folder's longest."""
+    longest = max(file.stat().st_size for file in folder.iterdir())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (longest, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def copied(scene: Scene, folder: Path) -> Path:
-    import shutil
-
     return Path(shutil.copytree(scene.path, folder / "store"))
 
 
@@ -299,8 +299,6 @@ def damaged_rows(scene: Scene, folder: Path) -> None:
 
 
 def no_tables(scene: Scene, folder: Path) -> None:
-    import shutil
-
     path = copied(scene, folder)
     shutil.rmtree(path / "lance")
     with ringfence.open(path, embedder="hash") as store:
@@ -412,7 +410,9 @@ def test_every_printed_form_is_free_of_what_is_hidden(scene: Scene, secrets: lis
 
 
 def test_what_is_logged_and_recorded_holds_no_word_and_no_name(scene: Scene) -> None:
-    recorded = [file.read_text("utf-8") for name in ("audit", "lineage") for file in (scene.path / name).iterdir()]
+    recorded = [
+        file.read_text("utf-8") for name in ("audit", "lineage") for file in (scene.path / name).iterdir()
+    ]
     assert len(recorded) >= 2
     for text in [scene.printed, *recorded]:
         for canary in [*(each for pair in CANARIES.values() for each in pair), "secretlabelname", "pump"]:
@@ -516,7 +516,15 @@ def test_no_module_holds_anything_open(scene: Scene) -> None:
             for held, value in vars(module).items():
                 if not held.startswith("__") and not (inspect.isclass(value) and not is_ours(value)):
                     walk.from_(f"{name}.{held}", value)
-    open_kinds = INNER | {"Engine", "Connection", "LanceDataset", "LanceDBConnection", "AESGCM", "Store", "Reader"}
+    open_kinds = INNER | {
+        "Engine",
+        "Connection",
+        "LanceDataset",
+        "LanceDBConnection",
+        "AESGCM",
+        "Store",
+        "Reader",
+    }
     for path, thing in walk.found:
         assert type(thing).__name__ not in open_kinds, f"{path}: {type(thing)}"
 
@@ -538,9 +546,6 @@ def name_exists(name: str) -> bool:
 
 @pytest.mark.parametrize("way", ["attribute", "closure", "frame", "cause", "partial", "weak", "generator"])
 def test_a_planted_way_in_is_found(way: str, scene: Scene, private: frozenset[str]) -> None:
-    import functools
-    import weakref
-
     ground = scene.store._Store__door._Door__ground  # type: ignore[attr-defined]
 
     def through_a_frame() -> BaseException:

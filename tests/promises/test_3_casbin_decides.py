@@ -32,8 +32,8 @@ from .seeded_store import embed
 SEED = int(os.environ.get("PROMISES_SEED") or random.SystemRandom().randrange(2**32))
 """Another one each time; a failure prints it, and `PROMISES_SEED=N` plays the same cases again."""
 
-FIRMS = 25
-CASES_PER_FIRM = 40
+FIRMS = 20
+CASES_PER_FIRM = 50
 UNKNOWN_ID = "0" * 32
 MODES = ("vector", "text", "hybrid")
 Seen = Counter[str]
@@ -298,5 +298,9 @@ def keeps_yesterdays_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_planted_mistake_is_found(plant: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     with pytest.raises((AssertionError, pytest.fail.Exception, StoreCorrupt)):
-        for number in range(FIRMS):
-            run_firm(tmp_path / str(number), number, Counter())
+        run_firms(tmp_path)
+
+
+def run_firms(folder: Path) -> None:
+    for number in range(FIRMS):
+        run_firm(folder / str(number), number, Counter())

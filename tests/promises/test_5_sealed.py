@@ -64,7 +64,7 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     """Make a store by the command line, write, replace, relabel, remove, ask, refuse, grant and revoke."""
     folder = tmp_path_factory.mktemp("sealed")
     life = Life(folder / "store", folder / "keys", folder / "temporary", "")
@@ -81,8 +81,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         change_files(source)
         call(life, *ingest)
         ask(life)
-        patch.undo()
-    yield life
+    return life
 
 
 def write_policy(folder: Path) -> None:
@@ -161,7 +160,7 @@ def canaries() -> dict[str, set[bytes]]:
 
 def test_the_life_was_lived(life: Life) -> None:
     """What is looked for below was written, read, replaced and removed; else not finding it means nothing."""
-    code, out, _ = cli_answer(["list", "STORE", "--as", DORA, "--json"], life.path, life.keys)
+    _, out, _ = cli_answer(["list", "STORE", "--as", DORA, "--json"], life.path, life.keys)
     paths = {each["path"] for each in json.loads(out)["documents"]}
     hidden = WORDS["path"]
     assert paths == {
@@ -265,10 +264,14 @@ def test_no_file_holds_the_numbers_of_a_vector(small: SeededStore) -> None:
 
 
 def with_vector(draft: DocumentDraft, vector: np.ndarray) -> DocumentDraft:
-    return dataclasses.replace(draft, chunks=tuple(dataclasses.replace(c, vector=vector) for c in draft.chunks))
+    return dataclasses.replace(
+        draft, chunks=tuple(dataclasses.replace(c, vector=vector) for c in draft.chunks)
+    )
 
 
-def test_who_ingests_a_whole_dictionary_and_the_very_text_learns_no_word_of_others(small: SeededStore) -> None:
+def test_who_ingests_a_whole_dictionary_and_the_very_text_learns_no_word_of_others(
+    small: SeededStore,
+) -> None:
     small.write(INGESTER, [Page("hr/deal.txt", SECRET, "acme/label:board")])
     secret_rows = rows_of(small)
     mine = Label("acme", INSIDER)

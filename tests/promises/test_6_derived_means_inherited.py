@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ringfence.reader import Reader
 
 import ringfence
+from ringfence.reader import Reader
 from ringfence_governance.labels import Label, NamedLabel
 
 from .reader_questions import MODES, bytes_of, sdk_answers
@@ -150,7 +150,9 @@ def test_parents_of_two_tenants_have_no_child(store: SeededStore) -> None:
 @pytest.mark.parametrize("source_name", ["files", "another source"])
 def test_bytes_the_writer_may_read_keep_their_label(source_name: str, store: SeededStore) -> None:
     store.write(DECLASSIFIER, [Page("secret.txt", "pump secret", label(WRITER, owner=CAT))])
-    with pytest.raises(ringfence.WriteRefused, match="its bytes equal a document you may read, or were given"):
+    with pytest.raises(
+        ringfence.WriteRefused, match="its bytes equal a document you may read, or were given"
+    ):
         store.write(WRITER, [Page("copy.txt", "pump secret", OPEN)], source_name=source_name)
     assert paths(store.reader(ANN)) == set()
     # Not lower: the same, or fewer readers.
@@ -305,7 +307,10 @@ def test_no_order_of_two_readers_and_two_inputs_opens_the_derivative(store: Seed
     for number, (ann_one, ann_two, bob_one, bob_two) in enumerate(cases):
         one = label(*[who for who, may in ((ANN, ann_one), (BOB, bob_one)) if may])
         two = label(*[who for who, may in ((ANN, ann_two), (BOB, bob_two)) if may])
-        pages += [Page(f"{number}/one", f"pump {number} one", one), Page(f"{number}/two", f"pump {number} two", two)]
+        pages += [
+            Page(f"{number}/one", f"pump {number} one", one),
+            Page(f"{number}/two", f"pump {number} two", two),
+        ]
     ids = store.write(WRITER, pages)
     made = [Page(f"{n}/made", f"pump {n}", OPEN, tuple(ids[2 * n : 2 * n + 2])) for n in range(len(cases))]
     store.write(WRITER, made)
@@ -317,7 +322,9 @@ def test_no_order_of_two_readers_and_two_inputs_opens_the_derivative(store: Seed
 # What later parts bring.
 
 
-@pytest.mark.xfail(strict=True, reason="part 5: a relabel of an input reaches what was made from it, by lineage")
+@pytest.mark.xfail(
+    strict=True, reason="part 5: a relabel of an input reaches what was made from it, by lineage"
+)
 def test_an_input_that_is_narrowed_narrows_what_was_made_from_it(derived: SeededStore) -> None:
     assert "made.txt" in paths(derived.reader(CAT))
     with derived.ingestion(WRITER) as ingestion:
@@ -335,9 +342,13 @@ def test_an_answer_made_from_passages_is_read_by_who_may_read_them_all(derived: 
             derived.reader(who).why(answer)
 
 
-@pytest.mark.xfail(strict=True, reason="part 2: a named label is redefined, and a redefinition may not lower it")
+@pytest.mark.xfail(
+    strict=True, reason="part 2: a named label is redefined, and a redefinition may not lower it"
+)
 def test_a_redefinition_carries_through_and_may_not_lower(store: SeededStore) -> None:
-    ids = store.write(WRITER, [Page("one.txt", "pump 1", "acme/label:granted"), Page("two.txt", "pump 2", OPEN)])
+    ids = store.write(
+        WRITER, [Page("one.txt", "pump 1", "acme/label:granted"), Page("two.txt", "pump 2", OPEN)]
+    )
     store.write(WRITER, [Page("made.txt", "pump made", OPEN, tuple(ids))])
     admin = store.reader(ADA)
     narrower = Label("acme", WRITER, denied=frozenset({BOB}))

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ringfence.reader import Reader
 
 import ringfence
+from ringfence.reader import Reader
 from ringfence_governance.door import Door
 from ringfence_governance.labels import Label
 from ringfence_governance.reading import Answer
@@ -30,7 +30,11 @@ from .reader_questions import cli_answer
 from .seeded_store import Page, SeededStore, bundle
 
 ADA, OLGA, RITA, DORA, GHOST = (f"acme/user:{name}" for name in ("ada", "olga", "rita", "dora", "ghost"))
-RULES = [f"p, {OLGA}, acme, *, audit, any, *, -, -, allow", f"f, {RITA}, 2, x|y", f"g, {RITA}, acme/group:sales"]
+RULES = [
+    f"p, {OLGA}, acme, *, audit, any, *, -, -, allow",
+    f"f, {RITA}, 2, x|y",
+    f"g, {RITA}, acme/group:sales",
+]
 PAGES = [
     Page("open.txt", "a pump of hers\n\nand a valve", Label("acme", RITA)),
     Page("secret.txt", "a pump of others", Label("acme", DORA)),
@@ -82,7 +86,10 @@ CHANGES: dict[str, tuple[str, Call]] = {
     "grant": (ADA, lambda reader, _: reader.grant(DORA, "read", "*", why="x")),
     "add_member": (ADA, lambda reader, _: reader.add_member(DORA, "acme/group:sales", why="x")),
     "remove_member": (ADA, lambda reader, _: reader.remove_member(RITA, "acme/group:sales", why="x")),
-    "define_label": (ADA, lambda reader, _: reader.define_label("acme/label:n", Label("acme", DORA), why="x")),
+    "define_label": (
+        ADA,
+        lambda reader, _: reader.define_label("acme/label:n", Label("acme", DORA), why="x"),
+    ),
     "revoke": (ADA, lambda reader, _: reader.revoke(OLGA, "audit", "*", why="x")),
 }
 """Every verb that changes the policy; each of these changes one thing."""
@@ -99,7 +106,10 @@ REFUSED: dict[str, tuple[str, Call]] = {
     "revoke": (RITA, lambda reader, _: reader.revoke(OLGA, "audit", "*", why="mine")),
     "add_member": (RITA, lambda reader, _: reader.add_member(RITA, "acme/group:hr", why="mine")),
     "remove_member": (RITA, lambda reader, _: reader.remove_member(RITA, "acme/group:sales", why="mine")),
-    "define_label": (RITA, lambda reader, _: reader.define_label("acme/label:n", Label("acme", RITA), why="x")),
+    "define_label": (
+        RITA,
+        lambda reader, _: reader.define_label("acme/label:n", Label("acme", RITA), why="x"),
+    ),
 }
 """Every verb that can be refused, asked by somebody whom it is refused."""
 
@@ -271,7 +281,9 @@ def test_a_command_without_a_log_prints_no_answer(command: str, store: SeededSto
     store.close()
     (store.path / "audit").rename(store.path / "elsewhere")
     words = [command, "STORE", *(["pump"] if command == "search" else [])]
-    code, out, errors = cli_answer([*words, "--as", OLGA if command == "log" else RITA, "--json"], store.path, store.home)
+    code, out, errors = cli_answer(
+        [*words, "--as", OLGA if command == "log" else RITA, "--json"], store.path, store.home
+    )
     assert code == 1
     assert json.loads(out)["error"]["type"] == "AuditUnavailable"
     assert "pump" not in out + errors
@@ -289,7 +301,11 @@ def assert_chained(path: Path) -> int:
             body, _, digest = line.rpartition(',"digest":"')
             record = json.loads(line)
             assert hashlib.sha256(f"{body}}}".encode()).hexdigest() == digest.removesuffix('"}')
-            assert (record["previous"], record["number"], record["segment"]) == (previous, number, segment.stem)
+            assert (record["previous"], record["number"], record["segment"]) == (
+                previous,
+                number,
+                segment.stem,
+            )
             previous = record["digest"]
             count += 1
     return count
@@ -333,7 +349,8 @@ def test_processes_that_read_at_once_each_write_a_whole_chain(store: SeededStore
     before = len(records(store.path))
     context = multiprocessing.get_context("spawn")
     readers = [
-        context.Process(target=read_in_a_process, args=(store.path, store.home, 15), daemon=True) for _ in range(2)
+        context.Process(target=read_in_a_process, args=(store.path, store.home, 15), daemon=True)
+        for _ in range(2)
     ]
     for process in readers:
         process.start()
@@ -349,7 +366,9 @@ def test_processes_that_read_at_once_each_write_a_whole_chain(store: SeededStore
 
 
 @pytest.mark.xfail(strict=True, reason="part 5: the log is verified against a checkpoint a witness holds")
-@pytest.mark.parametrize("harm", ["the last records cut off", "a segment gone", "the whole folder of yesterday"])
+@pytest.mark.parametrize(
+    "harm", ["the last records cut off", "a segment gone", "the whole folder of yesterday"]
+)
 def test_a_log_cut_short_is_found_against_a_witness(harm: str, store: SeededStore, tmp_path: Path) -> None:
     witness = tmp_path / "witness.jsonl"
     verify = ["log", "verify", "STORE", "--checkpoint", str(witness), "--as", OLGA, "--json"]
@@ -357,7 +376,9 @@ def test_a_log_cut_short_is_found_against_a_witness(harm: str, store: SeededStor
     yesterday = {file: file.read_bytes() for file in (store.path / "audit").iterdir()}
     store.reader(RITA).search("pump")
     code, out, errors = cli_answer(
-        ["log", "checkpoint", "STORE", "--witness", str(witness), "--as", OLGA, "--json"], store.path, store.home
+        ["log", "checkpoint", "STORE", "--witness", str(witness), "--as", OLGA, "--json"],
+        store.path,
+        store.home,
     )
     assert code == 0, (out, errors)
     assert cli_answer(verify, store.path, store.home)[0] == 0
@@ -373,7 +394,9 @@ def test_a_log_cut_short_is_found_against_a_witness(harm: str, store: SeededStor
     assert cli_answer(verify, store.path, store.home)[0] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="part 5: checkpoints are signed, with a key that is not the master key")
+@pytest.mark.xfail(
+    strict=True, reason="part 5: checkpoints are signed, with a key that is not the master key"
+)
 def test_a_chain_made_anew_by_who_can_write_the_files_is_found(store: SeededStore) -> None:
     store.reader(RITA).list()
     store.close()

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import lance
 import pytest
-from ringfence.reader import Reader
 
 import ringfence
+from ringfence.reader import Reader
 from ringfence_governance.labels import Label, NamedLabel
 from ringfence_governance.policy_changes import Reasoned
 from ringfence_governance.policy_rows import from_fields
@@ -33,7 +33,10 @@ from .seeded_store import Page, SeededStore, bundle
 
 ADA, RITA, DORA = "acme/user:ada", "acme/user:rita", "acme/user:dora"
 NAMED = NamedLabel("acme/label:project", Label("acme", DORA))
-STANDING = [f"p, {ADA}, acme, *, delete, any, *, -, -, allow", f"p, {ADA}, acme, *, declassify, any, *, -, -, allow"]
+STANDING = [
+    f"p, {ADA}, acme, *, delete, any, *, -, -, allow",
+    f"p, {ADA}, acme, *, declassify, any, *, -, -, allow",
+]
 REASON = Reasoned("a test takes it back")
 PROCESS_S = 60
 
@@ -219,7 +222,9 @@ ENDS = "2026-03-01T12:00:10Z"
     ],
     ids=["a grant expires", "a label expires", "a denial begins"],
 )
-def test_what_ends_is_gone_in_the_second_it_ends(rules: list[str], given: Label | str, tmp_path: Path) -> None:
+def test_what_ends_is_gone_in_the_second_it_ends(
+    rules: list[str], given: Label | str, tmp_path: Path
+) -> None:
     with store_of(tmp_path, rules, [Page("a.txt", "a pump", given)]) as store:
         reader = store.reader(RITA)
         for moment, expected in (("2026-03-01T12:00:09Z", {"a.txt"}), (ENDS, set())):
@@ -235,7 +240,19 @@ def test_a_grant_by_the_command_line_ends_by_the_clock_of_the_machine(tmp_path: 
     with store_of(tmp_path, [], [Page("a.txt", "a pump", "acme/label:project")]) as store:
         store.close()
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
-        words = ["grant", "STORE", RITA, "read", "acme/label:project", "--until", until, "--why", "x", "--as", ADA]
+        words = [
+            "grant",
+            "STORE",
+            RITA,
+            "read",
+            "acme/label:project",
+            "--until",
+            until,
+            "--why",
+            "x",
+            "--as",
+            ADA,
+        ]
         assert cli_answer([*words, "--json"], store.path, store.home)[0] == 0
         ask = ["search", "STORE", "pump", "--as", RITA, "--json"]
         code, out, _ = cli_answer(ask, store.path, store.home)
@@ -260,8 +277,8 @@ path, home, who = sys.argv[1:]
 embedder = open_embedder("hash")
 reader = Reader(Door.open(Path(path), keys_home=Path(home)), Subject(who), lambda text: embedder.embed([text])[0])
 for line in sys.stdin:
-    found = {"listed": [each.path for each in reader.list()], "found": [hit.source.path for hit in reader.search("pump")]}
-    print(found["listed"], found["found"], reader.count().documents, flush=True)
+    listed, found = [each.path for each in reader.list()], [hit.source.path for hit in reader.search("pump")]
+    print(listed, found, reader.count().documents, flush=True)
 """
 """A process that keeps a store open and answers each line with what its reader gets."""
 
@@ -320,7 +337,10 @@ def test_what_is_taken_by_a_command_elsewhere_is_gone_here(tmp_path: Path) -> No
 @pytest.fixture
 def removed(tmp_path: Path) -> Iterator[tuple[SeededStore, dict[str, list[bytes]], bytes]]:
     """A store from which a document was removed: the sealed cells it had, and its wrapped key."""
-    pages = [Page("a.txt", "a pump and its secret\n\na second passage", label(RITA)), Page("b.txt", "b pump", label(RITA))]
+    pages = [
+        Page("a.txt", "a pump and its secret\n\na second passage", label(RITA)),
+        Page("b.txt", "b pump", label(RITA)),
+    ]
     with store_of(tmp_path, [], pages) as store:
         document_id = store.written["files/a.txt"]
         cells = cells_of(store, document_id)
@@ -346,7 +366,9 @@ def cells_of(store: SeededStore, document_id: str) -> dict[str, list[bytes]]:
 def wrapped_key(store: SeededStore, document_id: str) -> bytes | None:
     (database,) = store.home.rglob("keys.db")
     with closing(sqlite3.connect(database)) as connection:
-        row = connection.execute("select wrapped from document_keys where document_id = ?", [document_id]).fetchone()
+        row = connection.execute(
+            "select wrapped from document_keys where document_id = ?", [document_id]
+        ).fetchone()
     return None if row is None else bytes(row[0])
 
 
@@ -373,7 +395,9 @@ def test_a_removed_document_is_gone_from_every_verb_the_auditors_too(
     assert held == [store.written["files/b.txt"]]
 
 
-def test_no_public_call_reads_an_older_version(removed: tuple[SeededStore, dict[str, list[bytes]], bytes]) -> None:
+def test_no_public_call_reads_an_older_version(
+    removed: tuple[SeededStore, dict[str, list[bytes]], bytes],
+) -> None:
     """Older versions lie in the folder; nothing of the public face opens one."""
     store, _, _ = removed
     versions = lance.dataset(str(store.path / "lance" / "documents.lance")).versions()
@@ -434,7 +458,9 @@ def test_the_bytes_of_an_erased_document_are_in_no_file(tmp_path: Path) -> None:
         assert certificate["document"] == document_id
 
 
-@pytest.mark.xfail(strict=True, reason="part 3: a key that is forgotten is gone from the key database's files")
+@pytest.mark.xfail(
+    strict=True, reason="part 3: a key that is forgotten is gone from the key database's files"
+)
 def test_the_key_of_a_removed_document_is_in_no_file(
     removed: tuple[SeededStore, dict[str, list[bytes]], bytes],
 ) -> None:
@@ -446,7 +472,9 @@ def test_the_key_of_a_removed_document_is_in_no_file(
 def test_what_was_made_from_an_erased_document_is_gone_too(tmp_path: Path) -> None:
     with store_of(tmp_path, [], [Page("a.txt", "a pump", Label("acme", ADA, frozenset({RITA})))]) as store:
         parent = store.written["files/a.txt"]
-        store.write(ADA, [Page("made.txt", "a pump made of it", Label("acme", ADA, frozenset({RITA})), (parent,))])
+        store.write(
+            ADA, [Page("made.txt", "a pump made of it", Label("acme", ADA, frozenset({RITA})), (parent,))]
+        )
         assert everything(store.reader(RITA), []) == {"a.txt", "made.txt"}
         words = ["erase", "STORE", parent, "--why", "asked to", "--as", ADA, "--json"]
         code, out, errors = cli_answer(words, store.path, store.home)
@@ -454,9 +482,13 @@ def test_what_was_made_from_an_erased_document_is_gone_too(tmp_path: Path) -> No
         assert everything(store.reader(RITA), []) == set()
 
 
-@pytest.mark.xfail(strict=True, reason="part 4: an older publication may be asked for, under the rights of today")
+@pytest.mark.xfail(
+    strict=True, reason="part 4: an older publication may be asked for, under the rights of today"
+)
 def test_an_older_publication_shows_nothing_that_may_not_be_read_today(tmp_path: Path) -> None:
-    with store_of(tmp_path, [], [Page("a.txt", "a pump", label(RITA)), Page("b.txt", "b pump", label(RITA))]) as store:
+    with store_of(
+        tmp_path, [], [Page("a.txt", "a pump", label(RITA)), Page("b.txt", "b pump", label(RITA))]
+    ) as store:
         reader = store.reader(RITA)
         before = reader.list().as_of
         by_relabel(store)
