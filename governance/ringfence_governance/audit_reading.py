@@ -49,18 +49,36 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(row[0]) for row in rows]
 
 
-def bytes_in(folder: Path) -> int:
-    """Return how many bytes the log holds: another number means that something was added."""
-    return sum(segment.stat().st_size for segment in folder.glob("*.jsonl"))
-
-
-def given_to(folder: Path, person: str) -> Iterator[tuple[str, int]]:
+def given_to(folder: Path, person: str, read_to: dict[str, int] | None = None) -> Iterator[tuple[str, int]]:
     """Yield (keyed digest of the bytes, atom) of all content that ever left to a person, whoever carried it.
 
     What he was told about as an auditor was not given to him.
+
+    Args:
+        read_to: Segment → bytes read already; only what follows them is read, and they are moved on.
+            None reads all.
+
+    Raises:
+        StoreCorrupt: A segment holds a line that is no record.
     """
-    for record in records(folder):
-        chain = record.get("chain") or [{}]
-        read = record.get("action") == "read" and record.get("outcome") == "allowed"
-        if read and chain[0].get("actor") == person:
-            yield from ((content, atom) for content, atom in record.get("given", ()))
+    for line in _new_lines(folder, {} if read_to is None else read_to):
+        try:
+            record = json.loads(line)
+            chain, given = record["chain"], record.get("given", ())
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreCorrupt("the audit log holds a line that is no record") from error
+        read = record["action"] == "read" and record["outcome"] == "allowed"
+        if read and chain[0]["actor"] == person:
+            yield from ((content, atom) for content, atom in given)
+
+
+def _new_lines(folder: Path, read_to: dict[str, int]) -> Iterator[bytes]:
+    for segment in sorted(folder.glob("*.jsonl")):
+        start = read_to.get(segment.name, 0)
+        if segment.stat().st_size == start:
+            continue
+        with segment.open("rb") as file:
+            file.seek(start)
+            whole, line_break, _ = file.read().rpartition(b"\n")
+        read_to[segment.name] = start + len(whole) + len(line_break)
+        yield from filter(None, whole.split(b"\n"))

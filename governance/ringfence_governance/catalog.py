@@ -27,11 +27,12 @@ NEW_LABEL = "label"
 class Catalog:
     """The open catalog, with the two keys it needs: one seals names, one makes digests."""
 
-    __slots__ = ("_cipher", "_database", "_digest_key", "ambient", "store_id")
+    __slots__ = ("_cipher", "_database", "_digest_key", "_latest", "ambient", "store_id")
 
     def __init__(self, path: Path, store_id: str, keys: KeyStore, ambient: Ambient) -> None:
         self._database = Database(path)
         self.store_id = store_id
+        self._latest = ""
         self.ambient = ambient
         self._cipher = Cipher(keys.store_key("catalog"))
         self._digest_key = keys.store_key("digest")
@@ -97,11 +98,15 @@ class Catalog:
         return connection.execute(newer.limit(1)).scalar() is not None
 
     def now(self, connection: Connection) -> str:
-        """Return the later of the wall clock and the newest entry's time, as fixed-width text, UTC."""
+        """Return the latest of the wall clock, the newest entry's time and what this process said before.
+
+        A clock that is set back brings no expired right back. Fixed-width text, UTC.
+        """
         newest = connection.execute(
             select(schema.entries.c.at).order_by(schema.entries.c.sequence.desc()).limit(1)
         ).scalar()
-        return max(self.ambient.now(), str(newest or ""))
+        self._latest = max(self._latest, self.ambient.now(), str(newest or ""))
+        return self._latest
 
     def next_entry(self, connection: Connection, kind: str) -> tuple[int, str]:
         """Take the next number for a change of `kind`; return it with its time."""

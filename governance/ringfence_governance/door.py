@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import inspection, manifest, policy_changes, reading, store_files
+from . import auditor_log, inspection, manifest, policy_changes, reading, store_files
 from .ambient import Ambient
 from .drafts import SourceIdentity
 from .ground import Ground
@@ -108,8 +108,8 @@ class Door:
         return inspection.who(self.__ground, auditor, object_id)
 
     def log(self, auditor: Subject) -> list[dict[str, Any]]:
-        """See :func:`inspection.log`."""
-        return inspection.log(self.__ground, auditor)
+        """See :func:`auditor_log.log`."""
+        return auditor_log.log(self.__ground, auditor)
 
     def status(self, subject: Subject) -> dict[str, Any]:
         """See :func:`inspection.status`."""

@@ -22,7 +22,7 @@ from .subjects import Subject
 class Floors:
     """The labels one ingester may not go below, as they stand at each question."""
 
-    __slots__ = ("_by_bytes", "_given", "_ground", "_noted", "_signature", "_subject", "_until")
+    __slots__ = ("_by_bytes", "_given", "_ground", "_noted", "_read_to", "_signature", "_subject", "_until")
 
     def __init__(self, ground: Ground, subject: Subject) -> None:
         self._ground = ground
@@ -30,6 +30,7 @@ class Floors:
         self._by_bytes: dict[str, list[tuple[str, LabelEntry]]] = defaultdict(list)
         self._given: dict[str, set[int]] = defaultdict(set)
         self._noted: list[tuple[str, str, LabelEntry]] = []
+        self._read_to: dict[str, int] = {}
         self._signature: tuple[object, ...] = ()
         self._until = ""
 
@@ -67,12 +68,14 @@ class Floors:
             self._noted.append((sha256, document_id, entry))
 
     def _load_if_moved(self) -> None:
-        """Look again when the policy, the rows or the log of what left changed since the last look."""
-        folder = self._ground.root / "audit"
+        """Look again when the policy or the rows changed since the last look, and on in the log of what left."""
+        for content, atom in audit_reading.given_to(
+            self._ground.root / "audit", self._subject.person, self._read_to
+        ):
+            self._given[content].add(atom)
         moment = self._ground.moment()
-        seen = (moment.snapshot.revision, moment.publication.sequence, moment.now >= self._until)
-        signature = (*seen, audit_reading.bytes_in(folder))
-        if signature == self._signature:
+        signature = (moment.snapshot.revision, moment.publication.sequence)
+        if signature == self._signature and moment.now < self._until:
             return
         grant = self._ground.grant(self._subject, "read")
         self._by_bytes = defaultdict(list)
@@ -80,11 +83,8 @@ class Floors:
             self._by_bytes[row.metadata["sha256"]].append((row.document_id, grant.table.entries[row.atom]))
         for sha256, document_id, entry in self._noted:
             self._by_bytes[sha256].append((document_id, entry))
-        self._given = defaultdict(set)
-        for content, atom in audit_reading.given_to(folder, self._subject.person):
-            self._given[content].add(atom)
         self._until = grant.expires_at
-        self._signature = (*seen[:2], False, signature[3])
+        self._signature = signature
 
 
 def given_digest(ground: Ground, person: str, sha256: str) -> str:

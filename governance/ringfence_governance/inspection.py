@@ -1,4 +1,4 @@
-"""Answer why, who, what was read and what state a store is in, to whom it may be told.
+"""Answer why, who and what state a store is in, to whom it may be told.
 
 Promise: a reader learns only his own reasons for what he can read; unknown
 and unreadable are one answer; everything else needs `audit` or `administer`.
@@ -8,25 +8,20 @@ Source: DESIGN.md §6.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from . import audit_reading, authority
+from . import authority
 from .errors import Refused
 from .grants import Grant
 from .ground import Ground, Moment
 from .identifiers import ACTOR_KINDS, kind_of, tenant_of
-from .journal import Entry
 from .labels import LabelEntry
-from .policy_rows import ANY, Facts, Row, Rule, to_fields
+from .policy_rows import ANY, Rule, named_tenants, to_fields
 from .reading import Answer, GrantedReader, read
 from .rows import label_of
 from .subjects import Subject
 
-SECOND_CHARACTERS = len("2026-01-31T00:00:00")
-POLICY_VERB = "policy"
-"""The verb of a record that is a change of policy, from the journal."""
 OWN_LABEL = "(its label)"
 """Stands for a label's name in a rule that is shown to a reader."""
 
@@ -110,37 +105,6 @@ def who(ground: Ground, auditor: Subject, object_id: str) -> dict[str, Any]:
     return read(ground, auditor, "who", work, action="audit")
 
 
-def log(ground: Ground, auditor: Subject) -> list[dict[str, Any]]:
-    """Return what was read and changed in the auditor's tenant; rows he may not audit as a count.
-
-    To an auditor of the whole tenant each change of its policy is a record of its own, from the journal.
-
-    Raises:
-        Refused: The subject may audit nothing.
-    """
-
-    def work(reader: GrantedReader) -> Answer[list[dict[str, Any]]]:
-        grant = reader.grant
-        tenant = auditor.tenant
-        whole = authority.allowed_on_policy(grant.snapshot, auditor, tenant, "audit", grant.now)
-        if not whole and not grant.atoms:
-            raise Refused(
-                f"{auditor.person} may audit nothing here", hint="an administrator can grant 'audit'"
-            )
-        shown = [
-            entry
-            for record in audit_reading.records(ground.root / "audit")
-            if (entry := _log_entry(record, grant, tenant, whole)) is not None
-        ]
-        if whole:
-            shown += [_policy_entry(entry, tenant) for entry in ground.moment().history if _is_of(entry, tenant)]
-            # The journal knows seconds alone: within one, changes of policy come first.
-            shown.sort(key=lambda entry: (entry["at"][:SECOND_CHARACTERS], entry["verb"] != POLICY_VERB))
-        return Answer([], lambda as_of: shown, plan="log", counts={"records": len(shown)})
-
-    return read(ground, auditor, "log", work, action="audit")
-
-
 def status(ground: Ground, subject: Subject) -> dict[str, Any]:
     """Return version, mode and health; numbers only to one who may audit or administer his tenant.
 
@@ -185,31 +149,17 @@ def policy_rows(ground: Ground, admin: Subject) -> list[dict[str, Any]]:
     added = {entry.change.row: entry for entry in moment.history if entry.change.kind == "row_added"}
     shown = []
     for row in moment.snapshot.rows:
-        if not _concerns(row, admin.tenant):
+        if not named_tenants(row) <= {admin.tenant}:
             continue
         entry = added[row]
         shown.append({"row": ", ".join(to_fields(row)), "at": entry.at, "who": entry.who, "why": entry.why})
     return shown
 
 
-def _concerns(row: Row, tenant: str) -> bool:
-    """Whether a row is of this tenant, or of every tenant."""
-    return _named_tenants(row) <= {tenant}
-
-
-def _named_tenants(row: Row) -> set[str]:
-    """Return the tenants a row names; none if it is of every tenant."""
-    if isinstance(row, Rule):
-        return {tenant_of(name) for name in (row.sub, row.dom, row.obj) if name != ANY}
-    if isinstance(row, Facts):
-        return {tenant_of(row.principal)}
-    return set() if row.kind == "g3" else {tenant_of(row.parent)}
-
-
 def _tenants(moment: Moment) -> set[str]:
     """Return every tenant that has a label, or that a row of the policy names."""
     labelled = {entry.tenant for entry in moment.table.entries.values()}
-    return labelled.union(*map(_named_tenants, moment.snapshot.rows))
+    return labelled.union(*map(named_tenants, moment.snapshot.rows))
 
 
 def _may_count(moment: Moment, subject: Subject, tenant: str) -> bool:
@@ -303,64 +253,3 @@ def _purposes(grant: Grant, entry: LabelEntry) -> set[str]:
     while narrower := {link.child for link in links if link.parent in named} - named:
         named |= narrower
     return named - {ANY}
-
-
-def _log_entry(record: dict[str, Any], grant: Grant, tenant: str, whole: bool) -> dict[str, Any] | None:
-    chain = record["chain"]
-    pairs = list(zip(record["rows"], record["atoms"], strict=True))
-    shown = [row for row, atom in pairs if atom in grant.atoms]
-    own = tenant_of(chain[0]["actor"]) == tenant
-    # Purpose, rules and counts are of all rows that left, also of those he may not audit.
-    all_of_it = own and whole
-    if not shown and not all_of_it:
-        return None
-    return {
-        "at": record["at"],
-        "verb": record["verb"],
-        "action": record["action"],
-        "outcome": record["outcome"],
-        "subject": chain[0]["actor"] if own else None,
-        "via": [actor["actor"] for actor in chain[1:]] if own else [],
-        "purpose": record["purpose"] if all_of_it else "",
-        "asserted_by": record["asserted_by"] if own else None,
-        "rows": shown,
-        "rows_hidden": len(pairs) - len(shown),
-        "rules": record["rules"] if all_of_it else [],
-        "counts": record["counts"] if all_of_it else {},
-        "duration_ms": record["duration_ms"],
-    }
-
-
-def _is_of(entry: Entry, tenant: str) -> bool:
-    """Whether a change of policy is of this tenant, or of every tenant."""
-    change = entry.change
-    if change.row is not None:
-        return _concerns(change.row, tenant)
-    return change.label is not None and tenant_of(change.label[0]) == tenant
-
-
-def _policy_entry(entry: Entry, tenant: str) -> dict[str, Any]:
-    own = tenant_of(entry.who) == tenant
-    change = entry.change
-    if change.row is not None:
-        row = ", ".join(to_fields(change.row))
-    else:
-        row = json.dumps(change.label, ensure_ascii=False)
-    return {
-        "at": entry.at,
-        "verb": POLICY_VERB,
-        "action": change.kind,
-        "outcome": "allowed",
-        "subject": entry.who if own else None,
-        "via": [],
-        "purpose": "",
-        "asserted_by": entry.asserted_by if own else None,
-        "rows": [],
-        "rows_hidden": 0,
-        "rules": [],
-        "counts": {},
-        "duration_ms": 0,
-        "row": row,
-        "why": entry.why,
-        "ticket": entry.ticket,
-    }

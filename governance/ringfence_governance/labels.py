@@ -41,7 +41,8 @@ class Label:
         tenant: The only tenant whose subjects can read under it.
         owner: A principal of that tenant.
         readers: Principals, or `*` for everybody the policy knows in the tenant.
-        denied: Principals who never read, whatever else says so.
+        denied: Principals whom the policy's rule on `denied` keeps out, whatever else allows them; the shipped
+            policies hold that rule.
         level: Clearance a reader needs, 0 to 9.
         compartments: A reader must hold all of them.
         purposes: The purposes it may be read for; `*` means any.

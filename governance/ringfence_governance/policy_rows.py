@@ -45,6 +45,7 @@ __all__ = [
     "Row",
     "Rule",
     "from_fields",
+    "named_tenants",
     "to_fields",
 ]
 
@@ -337,3 +338,14 @@ def _refuse(problems: Sequence[Problem]) -> None:
 
 def _refusal(problems: Sequence[Problem]) -> PolicyRefused:
     return PolicyRefused(tuple(Finding(ROW_FILE, 1, *problem) for problem in problems))
+
+
+def named_tenants(row: Row) -> frozenset[str]:
+    """Return the tenants a row names; none if it is for every tenant."""
+    if isinstance(row, Rule):
+        names = [name for name in (row.sub, row.dom, row.obj) if name != ANY]
+    elif isinstance(row, Facts):
+        names = [row.principal]
+    else:
+        names = [] if row.kind == "g3" else [row.parent]
+    return frozenset(map(identifiers.tenant_of, names))

@@ -155,3 +155,22 @@ def test_a_circle_of_groups_is_misuse(call: Call, own_firm: Path) -> None:
     assert call("member", "add", own_firm, first, second, *BY_ADMIN).code == 0
     run = call("member", "add", own_firm, second, first, *BY_ADMIN, "--json")
     assert (run.code, run.json["error"]["type"]) == (2, "PolicyRefused")
+
+
+@pytest.mark.parametrize("option", ["--from", "--until", "--purpose"])
+def test_an_empty_bound_is_no_unbounded_grant(call: Call, own_firm: Path, option: str) -> None:
+    words = [
+        "grant",
+        own_firm,
+        "acme/user:sam",
+        "read",
+        "acme/label:cases",
+        "--as",
+        "acme/user:ada",
+        "--why",
+        "x",
+    ]
+    run = call(*words, option, "", "--json")
+    assert (run.code, run.json["error"]["type"]) == (2, "PolicyRefused")
+    rows = call("policy", "show", own_firm, "--as", "acme/user:ada", "--json").json["rows"]
+    assert not [row for row in rows if row["row"].startswith("p, acme/user:sam")]

@@ -98,6 +98,17 @@ def test_who_lists_those_who_may_read_now(call: Call, firm: Path, offer: str) ->
     assert call("who", firm, offer, "--as", AUDITOR).out == f"{CARL}\n"
 
 
+def test_who_lists_those_who_may_read_for_a_purpose_only(call: Call, firm: Path) -> None:
+    (case,) = call("list", firm, "--as", SAM, "--purpose", "support", "--json").json["documents"]
+    run = call("who", firm, case["id"], "--as", AUDITOR, "--json")
+    assert (run.code, run.json["readers"]) == (0, [])
+    assert run.json["purposes"] == {"support": ["acme/user:dora", SAM]}
+    assert (
+        call("who", firm, case["id"], "--as", AUDITOR).out
+        == f"acme/user:dora for support\n{SAM} for support\n"
+    )
+
+
 @pytest.mark.parametrize("subject", [CARL, SAM, NOBODY])
 def test_who_tells_nobody_but_auditors(call: Call, firm: Path, offer: str, subject: str) -> None:
     answers = {call("who", firm, each, "--as", subject, "--json") for each in (offer, UNKNOWN_ID)}

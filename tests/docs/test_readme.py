@@ -72,11 +72,17 @@ def test_the_readmes_programs_print_what_the_readme_shows(
             assert same(run_shell(body, environment, place), next(expected))
 
 
-def test_the_demo_runs_and_finds_no_word_on_the_side_paths(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_the_demo_runs_and_finds_no_word_on_the_side_paths(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     examples = tmp_path / "examples"
     shutil.copytree(REPO / "examples", examples)
     run = subprocess.run(
-        [sys.executable, str(examples / "demo.py")], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, str(examples / "demo.py")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "in any byte of the store: none" in run.stdout

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ringfence
 import yaml
+
+import ringfence
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 QUESTIONS = yaml.safe_load((EXAMPLES / "acme" / "questions.yaml").read_text(encoding="utf-8"))

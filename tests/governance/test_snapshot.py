@@ -219,16 +219,31 @@ def test_boundaries_are_the_times_at_which_a_rule_begins_or_ends(snapshot: Snaps
     assert snapshot.boundaries == ("2026-01-01T00:00:00Z", "2026-07-01T00:00:00Z")
 
 
-def test_known_is_who_some_row_names_as_one_who_acts(snapshot: Snapshot) -> None:
-    for name in ("acme/user:ann", "acme/group:g", "acme/role:r", "acme/user:barred", "acme/user:dave"):
-        assert snapshot.knows(name)
+def test_known_is_who_is_a_member_has_facts_or_is_allowed_something(snapshot: Snapshot) -> None:
+    for name in ("acme/user:ann", "acme/group:g", "acme/user:dave"):
+        assert snapshot.knows(name, NOW)
     for name in ("*", "acme/user:dora", "acme/label:x", "acme/set:s", "fraud", ""):
-        assert not snapshot.knows(name)
+        assert not snapshot.knows(name, NOW)
+
+
+def test_a_deny_makes_nobody_known(snapshot: Snapshot) -> None:
+    """It would let him read what is for everybody the policy knows: a deny that widens."""
+    assert not snapshot.knows("acme/user:barred", NOW)
+
+
+def test_a_grant_makes_known_only_while_it_holds() -> None:
+    held = build(
+        "p, *, *, *, read, owner, *, -, -, allow\n"
+        "p, acme/user:temp, acme, *, audit, any, *, 2026-01-01T00:00:00Z, 2026-02-01T00:00:00Z, allow"
+    )
+    assert not held.knows("acme/user:temp", "2025-12-31T23:59:59Z")
+    assert held.knows("acme/user:temp", "2026-01-01T00:00:00Z")
+    assert not held.knows("acme/user:temp", "2026-02-01T00:00:00Z")
 
 
 def test_a_group_nobody_refers_to_but_as_a_parent_is_not_known() -> None:
     held = build("p, *, *, *, read, owner, *, -, -, allow\ng, acme/user:a, acme/group:g")
-    assert not held.knows("acme/group:g")
+    assert not held.knows("acme/group:g", NOW)
 
 
 def test_facts_are_level_nought_and_no_compartment_unless_a_row_says_more(snapshot: Snapshot) -> None:

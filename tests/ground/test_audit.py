@@ -15,7 +15,7 @@ from ringfence_governance.errors import NotReadable, Refused, StoreCorrupt, Stor
 from ringfence_governance.reading import Answer
 from ringfence_governance.subjects import Subject
 
-from .worlds import World, database, draft, subject
+from .worlds import World, database, draft, make_world, subject
 
 HAL, BOB = "acme/user:hal", "acme/user:bob"
 GENESIS = "0" * 64
@@ -261,6 +261,24 @@ def test_what_was_given_to_a_person_is_what_he_read_and_not_what_he_audited(fill
     assert list(given_to(log, "acme/user:olga")) == []
 
 
+def test_what_was_given_is_read_on_from_where_it_was_read_to(filled: World) -> None:
+    log = filled.path / "audit"
+    read_to: dict[str, int] = {}
+    filled.see(HAL)
+    assert len(list(given_to(log, HAL, read_to))) == 2
+    assert list(given_to(log, HAL, read_to)) == []
+    filled.second().see(HAL)
+    filled.see(HAL)
+    assert len(list(given_to(log, HAL, read_to))) == 4
+    segment = filled.segments()[0]
+    whole = segment.read_bytes()
+    segment.write_bytes(whole + b'{"half')
+    assert list(given_to(log, HAL, read_to)) == []
+    segment.write_bytes(whole + b"no record\n")
+    with pytest.raises(StoreCorrupt, match="holds a line that is no record"):
+        list(given_to(log, HAL, read_to))
+
+
 def test_that_two_people_were_given_the_same_bytes_does_not_show(filled: World) -> None:
     for who in (HAL, BOB, HAL):
         filled.see(who)
@@ -301,3 +319,18 @@ def test_lineage_that_cannot_be_kept_stops_the_run_with_a_clear_error(filled: Wo
     path.rmdir()
     filled.put(draft("y.txt", "newer", "acme/label:payroll"))
     assert "y.txt" in filled.see(HAL).paths
+
+
+@pytest.mark.parametrize("name", ["s*", "s?", "s[0-9]", "**", "a#b", "a%3Fb", "a b'c"])
+def test_a_stores_path_is_no_pattern_and_no_address(tmp_path: Path, name: str) -> None:
+    """DuckDB reads `*` in a path as a pattern, SQLAlchemy `?` in an address as the end of it."""
+    neighbour = make_world(tmp_path / "s2")
+    neighbour.see(HAL)
+    own = make_world(tmp_path / name)
+    own.see(BOB)
+    folder = own.path / "audit"
+    stores = {record["store"] for record in records(folder)}
+    assert stores == {own.ground.store_id}
+    assert len(records(folder)) == len(own.records())
+    assert {path.name for path in tmp_path.iterdir()} == {"s2", name}
+    assert (own.path / "catalog.db").stat().st_size

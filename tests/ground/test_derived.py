@@ -282,6 +282,17 @@ def test_bytes_written_earlier_in_the_same_run_count_too(world: World) -> None:
     assert world.see(BOB).documents == ()
 
 
+def test_bytes_that_were_given_while_the_run_goes_on_count_too(letter: World) -> None:
+    ingestion = letter.ingestion(HAL, OWN).__enter__()
+    ingestion.put(draft("first.txt", "so that it has looked once", label(HAL)))
+    other = letter.second()
+    other.see(HAL)
+    other.remove("g", HAL, "acme/group:hr")
+    with pytest.raises(WriteRefused, match=REFUSED):
+        ingestion.put(draft("mine.txt", LETTER, "acme/label:staff"))
+    ingestion.__exit__(None, None, None)
+
+
 def test_a_higher_label_for_equal_bytes_is_free(world: World) -> None:
     world.put(draft("low.txt", LETTER, label(PAM, BOB)), who=PAM)
     world.put(draft("high.txt", LETTER, label(PAM)), who=PAM)

@@ -12,7 +12,7 @@ from ringfence_governance.errors import NotReadable, Refused, RingfenceError
 from ringfence_governance.policy_changes import Reasoned
 from ringfence_governance.subjects import Subject
 
-from .worlds import ADMIN, POLICY, World, bundle, draft, make_world, row, subject
+from .worlds import ADMIN, POLICY, World, bundle, draft, label, make_world, row, subject
 
 HAL, BOB, OLGA, OTTO, LEE = (f"acme/user:{name}" for name in ("hal", "bob", "olga", "otto", "lee"))
 UNKNOWN = "0" * 32
@@ -174,6 +174,29 @@ def test_who_names_those_who_may_read_and_nobody_else(filled: World, ids: dict[s
             assert (path in filled.see(name).paths) == (name in readers(path))
 
 
+def test_who_names_those_who_may_read_with_a_purpose_only(world: World) -> None:
+    filled = make_world(
+        world.folder / "purposes",
+        policy=bundle(
+            POLICY
+            + "g3, may-run, payroll-run\n"
+            + "p, acme/user:cy, acme, *, read, any, bid, -, -, allow\n"
+            + "p, acme/user:cy, acme, *, read, any, may-run, -, -, allow\n"
+        ),
+    )
+    limited = label("acme/user:dora", HAL, purposes=frozenset({"payroll-run"}))
+    run, plan = filled.put(draft("run.txt", "salaries", limited), draft("plan.txt", "plans", label()))
+    answer = filled.door.who(subject(OLGA), run)
+    assert answer["readers"] == []
+    assert answer["purposes"] == {
+        "may-run": ["acme/user:cy", "acme/user:dora", HAL],
+        "payroll-run": ["acme/user:dora", HAL],
+    }
+    answer = filled.door.who(subject(OLGA), plan)
+    assert answer["readers"] == ["acme/user:dora"]
+    assert answer["purposes"] == {"bid": ["acme/user:cy"], "may-run": ["acme/user:cy"]}
+
+
 def test_auditing_is_scoped_to_a_tenant_and_to_a_label(filled: World, ids: dict[str, str]) -> None:
     assert filled.door.who(subject(OTTO), ids["project.txt"])["readers"] == [
         "acme/user:bob",
@@ -226,7 +249,8 @@ def test_another_tenants_reads_are_not_in_it(filled: World, ids: dict[str, str])
     filled.see("borealis/user:bo")
     filled.see(HAL)
     for auditor, tenant in ((OLGA, "acme/"), ("borealis/user:oz", "borealis/")):
-        subjects = {entry["subject"] for entry in shown(filled, auditor)}
+        # The store was made by somebody of acme: that a tenant's rows were, its auditor sees; by whom, not.
+        subjects = {entry["subject"] for entry in shown(filled, auditor)} - {None}
         assert {name.partition("/")[0] + "/" for name in subjects} == {tenant}
     text = json.dumps(shown(filled, OLGA))
     assert "borealis" not in text
@@ -250,6 +274,31 @@ def test_an_auditor_of_one_label_sees_its_rows_and_the_others_as_a_count(
     assert HAL not in {entry["subject"] for entry in entries}
 
 
+def test_an_auditor_of_one_label_is_told_nothing_of_all_rows_at_once(filled: World) -> None:
+    """Counts, rules and purpose are of rows under labels he may not audit too."""
+    filled.see(BOB, purpose="review")
+    (entry,) = [entry for entry in shown(filled, OTTO) if entry["subject"] == BOB]
+    assert (entry["purpose"], entry["counts"], entry["rules"]) == ("", {}, [])
+    (entry,) = [entry for entry in shown(filled, OLGA) if entry["subject"] == BOB]
+    assert entry["purpose"] == "review"
+    assert entry["counts"]
+    assert entry["rules"]
+
+
+def test_an_administrators_grant_to_himself_is_in_the_log(filled: World) -> None:
+    fields = ("p", ADMIN, "acme", "*", "read", "any", "*", "-", "-", "allow")
+    for change in (filled.door.add_row, filled.door.remove_row):
+        change(subject(ADMIN), row(*fields), Reasoned("curious", "T-9"))
+    filled.add("g", "borealis/user:x", "borealis/group:y", who="borealis/user:bea")
+    changes = [entry for entry in shown(filled, OLGA) if entry["verb"] == "policy"]
+    assert [
+        (entry["action"], entry["subject"], entry["row"], entry["why"], entry["ticket"])
+        for entry in changes[-2:]
+    ] == [(kind, ADMIN, ", ".join(fields), "curious", "T-9") for kind in ("row_added", "row_removed")]
+    assert "borealis" not in json.dumps(changes)
+    assert not [entry for entry in shown(filled, OTTO) if entry["verb"] == "policy"]
+
+
 @pytest.mark.parametrize("who", [BOB, ADMIN, "acme/user:nobody", "borealis/user:bo"])
 def test_who_may_audit_nothing_sees_no_log(filled: World, who: str) -> None:
     with pytest.raises(Refused, match="may audit nothing here"):
@@ -271,12 +320,32 @@ def test_a_reader_is_told_version_mode_and_health_and_no_number(filled: World) -
 @pytest.mark.parametrize("who", [OLGA, ADMIN])
 def test_who_may_audit_or_administer_is_told_the_numbers(filled: World, who: str) -> None:
     status = filled.door.status(subject(who))
-    moment = filled.ground.moment()
+    assert list(status) == ["format", "mode", "health", "store", "labels", "rows"]
     assert status["store"] == filled.ground.store_id
+    assert status["rows"] == {"documents": 5, "chunks": 7, "edges": 12}
+    assert status["labels"] == 5
+
+
+def test_nothing_another_tenant_does_moves_a_number(filled: World) -> None:
+    before = {who: filled.door.status(subject(who)) for who in (OLGA, ADMIN)}
+    assert "rows" in before[OLGA]
+    theirs = label("borealis/user:bo", "borealis/user:bea")
+    filled.put(draft("deal.txt", "word " * 400, theirs), who="borealis/user:bo")
+    filled.add("g", "borealis/user:x", "borealis/group:y", who="borealis/user:bea")
+    assert {who: filled.door.status(subject(who)) for who in (OLGA, ADMIN)} == before
+
+
+def test_who_may_audit_every_tenant_is_told_what_moves_with_all(world: World) -> None:
+    policy = "".join(line for line in POLICY.splitlines(keepends=True) if "borealis" not in line)
+    alone = make_world(world.folder / "alone", policy=bundle(policy, {}))
+    moment = alone.ground.moment()
+    status = alone.door.status(subject(OLGA))
     assert (status["sequence"], status["publication"]) == (moment.sequence, moment.publication.sequence)
     assert status["policy_revision"] == moment.snapshot.revision
-    assert status["rows"] == {"documents": 6, "chunks": 8, "edges": 14}
-    assert status["labels"] == 6
+    bea = "borealis/user:bea"
+    policy += f"p, {bea}, borealis, borealis/policy, administer, any, *, -, -, allow\n"
+    both = make_world(world.folder / "both", policy=bundle(policy, {}))
+    assert "sequence" not in both.door.status(subject(OLGA))
 
 
 # The policy

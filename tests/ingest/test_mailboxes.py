@@ -137,6 +137,58 @@ def test_a_mail_moved_or_flagged_in_its_maildir_is_unchanged(
     assert (summary.added, summary.changed, summary.unchanged) == (0, 0, 2)
 
 
+PUBLIC = "version: 1\nrules: [{glob: '**', owner: acme/user:carl, readers: ['*']}]\n"
+
+
+@pytest.mark.parametrize("glob", ["**", "*", "1.x.host", "cur/*"])
+def test_a_label_file_in_a_maildir_narrows_its_mails(
+    folder: Path, door: object, run: Callable[..., Summary], glob: str
+) -> None:
+    (folder / ".ringfence.yaml").write_text(PUBLIC)
+    write_maildir(folder / "ada")
+    (folder / "ada" / ".ringfence.yaml").write_text(f"version: 1\nrules: [{{glob: '{glob}', readers: []}}]\n")
+    private = Label("acme", "acme/user:carl")
+    assert run(folder).added == 2
+    assert door.label_of("ada/1.x.host") == private  # type: ignore[attr-defined]
+    assert run(folder / "ada").refused == ()
+    assert door.label_of("1.x.host") == private  # type: ignore[attr-defined]
+
+
+def test_a_label_file_in_a_maildir_cannot_widen(folder: Path, run: Callable[..., Summary]) -> None:
+    write_maildir(folder / "ada")
+    (folder / "ada" / ".ringfence.yaml").write_text(PUBLIC)
+    for source in (folder, folder / "ada"):
+        summary = run(source)
+        assert summary.added == 0
+        assert len(summary.failed) + len(summary.refused) == 2
+
+
+def test_a_rule_for_all_beneath_a_maildir_is_for_its_mails(
+    folder: Path, door: object, run: Callable[..., Summary]
+) -> None:
+    rules = "[{glob: 'ada/**', owner: acme/user:ada}, {glob: '**', owner: acme/user:carl, readers: ['*']}]"
+    (folder / ".ringfence.yaml").write_text(f"version: 1\nrules: {rules}\n")
+    write_maildir(folder / "ada")
+    assert run(folder).added == 2
+    assert door.label_of("ada/1.x.host") == Label("acme", "acme/user:ada")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("inner", ["cur", "new"])
+def test_a_label_file_among_the_mails_is_reported_and_they_are_not_read(
+    folder: Path, door: object, run: Callable[..., Summary], inner: str
+) -> None:
+    (folder / ".ringfence.yaml").write_text(PUBLIC)
+    write_maildir(folder / "ada")
+    (folder / "ada" / inner / ".ringfence.yaml").write_text(
+        "version: 1\nrules: [{glob: '**', readers: []}]\n"
+    )
+    summary = run(folder)
+    assert (summary.added, summary.complete) == (1, False)
+    (report,) = summary.failed
+    assert report.path == f"ada/{inner}/.ringfence.yaml"
+    assert "move it there" in report.reason
+
+
 def test_a_mailbox_alone_is_a_source(folder: Path, door: object, run: Callable[..., Summary]) -> None:
     (folder / "carl.mbox").write_text(mail("one"))
     (folder / ".ringfence.yaml").write_text(

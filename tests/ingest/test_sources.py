@@ -202,6 +202,42 @@ def test_an_address_shows_no_credentials() -> None:
     assert refused.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("zip://a.txt::ftp://user:SECRET@host/x.zip", "zip://a.txt::ftp://host/x.zip"),
+        ("simplecache::ftp://user:SECRET@host/x", "simplecache::ftp://host/x"),
+        ("zip://a::simplecache::https://host/x?token=SECRET#SECRET", "zip://a::simplecache::https://host/x"),
+        ("https://host/a;token=SECRET/b;SECRET#SECRET", "https://host/a/b"),
+        ("https://host?token=SECRET/SECRET", "https://host"),
+        ("ftp://user:p@SECRET@host:21/x", "ftp://host:21/x"),
+        ("s3://bucket/people/ada@acme.example.txt", "s3://bucket/people/ada@acme.example.txt"),
+        ("zip://a.txt::/srv/ada@acme/b.zip", "zip://a.txt::/srv/ada@acme/b.zip"),
+    ],
+)
+def test_no_part_of_a_chained_address_shows_credentials(address: str, shown: str) -> None:
+    assert without_credentials(address) == shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://user:SEC?RET@host/x",
+        "ftp://user:SEC#RET@host/x",
+        "ftp://user:SEC;RET@host/x",
+        "ftp://user:SEC/RET@host/x",
+        "ftp://user:SEC?R/ET@host/x",
+        "ftp://user:SEC::RET@host/x",
+        "ftp://user:SEC::/RET@host/x",
+        "zip://a.txt::user:SECRET@host/x",
+    ],
+)
+def test_an_address_with_unclear_credentials_is_refused_and_not_shown(address: str) -> None:
+    with pytest.raises(SourceRefused, match="cannot be told from the rest") as refused:
+        open_source(address)
+    assert not [word for word in ("SEC", "RET", "user:SE", "host/x") if word in str(refused.value)]
+
+
 def test_files_too_large_at_an_address_are_reported(memory: Any, run: Callable[..., Summary]) -> None:
     memory.pipe("/team/a.txt", b"x" * 2000)
     summary = run("memory://team", bytes_max=1000)

@@ -115,7 +115,9 @@ class StockCasbin:
 
     def _knows(self, actor: str, now: str) -> bool:
         """Known is who is in a group, has facts, or is allowed something by name at this time."""
-        return actor in self._members or any(begin <= now < end for begin, end in self._allowed.get(actor, ()))
+        return actor in self._members or any(
+            begin <= now < end for begin, end in self._allowed.get(actor, ())
+        )
 
     def _purpose_ok(self, purpose: str, names: frozenset[str]) -> bool:
         return not names.isdisjoint(_up(self._broader, purpose))

@@ -224,7 +224,9 @@ def fail_everywhere(scene: Scene, folder: Path) -> None:
     scene.keep_error(GHOST, "interrupt", lambda: ingest(changed, on_progress=interrupted))
     scene.keep_error(GHOST, "connector", lambda: ingest(connector()))
     scene.keep_error(GHOST, "source", lambda: ingest(folder / "nowhere"))
-    scene.keep(INGESTER, "refused", store.ingest(documents(), as_user=GHOST))
+    scene.keep_error(GHOST, "ingest", lambda: store.ingest(documents(), as_user=GHOST))
+    unknown = [dataclasses.replace(each, label="acme/label:none") for each in documents()]
+    scene.keep(INGESTER, "refused", ingest(unknown))
     scene.keep_error(GHOST, "open", lambda: ringfence.open(folder))
     scene.keep_error(GHOST, "other policy", lambda: ringfence.open(scene.path, other_policy(folder)))
     scene.keep_error(GHOST, "create", lambda: ringfence.create(scene.path))

@@ -51,7 +51,7 @@ def test_for_a_thousand_random_cases_every_verb_returns_what_casbin_allows(tmp_p
 
 def assert_told_apart(seen: Seen) -> None:
     """The cases are worth asking: much is allowed, much is not, and every verb met both."""
-    assert 0.15 < seen["allowed"] / (seen["allowed"] + seen["denied"]) < 0.85, seen
+    assert 0.1 < seen["allowed"] / (seen["allowed"] + seen["denied"]) < 0.85, seen
     for verb in ("text", "why", "who", "why_for"):
         assert seen[f"{verb} allowed"] > 10, seen
         assert seen[f"{verb} denied"] > 10, seen

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ringfence_retrieval.ranking import fused, ranked
 from ringfence_retrieval.scoring import ROWS_PER_BLOCK, cosine_scores
-from ringfence_retrieval.text_scoring import B, K1, bm25_scores
+from ringfence_retrieval.text_scoring import K1, B, bm25_scores
 
 
 def rows(count: int, width: int = 384, seed: int = 7) -> np.ndarray:
@@ -71,7 +72,9 @@ word = st.sampled_from(["pump", "valve", "price", "list", "seal"])
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(word, max_size=8), min_size=1, max_size=12), st.lists(word, min_size=1, max_size=5))
-def test_the_order_of_rows_and_of_the_query_changes_no_score(texts: list[list[str]], query: list[str]) -> None:
+def test_the_order_of_rows_and_of_the_query_changes_no_score(
+    texts: list[list[str]], query: list[str]
+) -> None:
     scores = bm25_scores(texts, query)
     assert bm25_scores(texts[::-1], query[::-1]) == scores[::-1]
 

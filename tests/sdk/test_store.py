@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import ringfence
 
 ADA, BOB, EVE = "acme/user:ada", "acme/user:bob", "acme/user:eve"
@@ -78,14 +79,21 @@ def test_a_k_out_of_range_is_refused(store: ringfence.Store, k: object) -> None:
 def test_a_grant_is_in_force_for_the_next_question_and_gone_after_revoke(store: ringfence.Store) -> None:
     admin, reader = store.as_user(ADA), store.as_user(EVE)
     admin.define_label("acme/label:prices", label(BOB), why="prices have a name")
-    store.ingest(
-        [ringfence.Document("list.txt", "The list price.")], as_user=ADA, label="acme/label:prices"
-    )
+    store.ingest([ringfence.Document("list.txt", "The list price.")], as_user=ADA, label="acme/label:prices")
     assert paths(reader.search("price")) == set()
     assert admin.grant(EVE, "read", "acme/label:prices", why="she asked")
     assert paths(reader.search("price")) == {"list.txt"}
     assert admin.revoke(EVE, "read", "acme/label:prices", why="she left") == 1
     assert paths(reader.search("price")) == set()
+
+
+@pytest.mark.parametrize("field", ["valid_from", "valid_until", "purpose"])
+def test_an_empty_bound_is_no_unbounded_grant(store: ringfence.Store, field: str) -> None:
+    admin = store.as_user(ADA)
+    with pytest.raises(ringfence.PolicyRefused):
+        admin.grant(EVE, "read", "*", why="until a time that is not filled in", **{field: ""})  # type: ignore[arg-type]
+    assert not [entry for entry in admin.policy() if EVE in entry["row"]]
+    assert len(store.as_user(EVE).list()) == 0
 
 
 def test_who_may_not_administer_changes_nothing(store: ringfence.Store) -> None:
@@ -109,7 +117,9 @@ def test_results_come_as_arrow_and_pandas(store: ringfence.Store) -> None:
     assert found.to_pandas()["text"].tolist() == [found[0].text]
 
 
-def test_a_store_is_opened_again_with_the_model_of_its_vectors(store: ringfence.Store, tmp_path: Path) -> None:
+def test_a_store_is_opened_again_with_the_model_of_its_vectors(
+    store: ringfence.Store, tmp_path: Path
+) -> None:
     with ringfence.open(tmp_path / "store") as again:
         assert again.key_path is None
         assert paths(again.as_user(BOB).search("pump")) == {"offer.txt"}
@@ -170,7 +180,9 @@ def test_an_error_leaves_without_what_it_saw_inside(store: ringfence.Store) -> N
     assert not [name for name in frames if "governance" in name or "retrieval" in name]
 
 
-@pytest.mark.parametrize("name", ["acme/user:Ada", "ada", "acme/user:a b", "acme/group:staff", "", "acme/user:аda"])
+@pytest.mark.parametrize(
+    "name", ["acme/user:Ada", "ada", "acme/user:a b", "acme/group:staff", "", "acme/user:аda"]
+)
 def test_a_name_that_is_not_canonical_is_an_error_and_an_unknown_one_is_not(
     store: ringfence.Store, name: str
 ) -> None:

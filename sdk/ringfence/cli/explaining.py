@@ -50,7 +50,9 @@ def who(store: StorePath, object_id: ObjectId, subject: AsSubject = None, as_jso
     """Say, to an auditor, who may read a document or passage now."""
     with opened(store) as open_store:
         facts = open_store.as_user(subject).who(object_id).to_mapping()
-    finish(facts, lines(*facts["readers"]), as_json=as_json, code=DONE if facts["readers"] else NOT_DONE)
+    shown = [*facts["readers"]]
+    shown += [f"{reader} for {purpose}" for purpose, found in facts["purposes"].items() for reader in found]
+    finish(facts, lines(*shown), as_json=as_json, code=DONE if shown else NOT_DONE)
 
 
 def log(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) -> None:
