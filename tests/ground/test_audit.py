@@ -321,7 +321,7 @@ def test_lineage_that_cannot_be_kept_stops_the_run_with_a_clear_error(filled: Wo
     assert "y.txt" in filled.see(HAL).paths
 
 
-@pytest.mark.parametrize("name", ["s*", "s?", "s[0-9]", "**", "a#b", "a%3Fb", "a b'c"])
+@pytest.mark.parametrize("name", ["s*", "s?", "s[0-9]", "q?x=1", "**", "a#b", "a%3Fb", "a b'c"])
 def test_a_stores_path_is_no_pattern_and_no_address(tmp_path: Path, name: str) -> None:
     """DuckDB reads `*` in a path as a pattern, SQLAlchemy `?` in an address as the end of it."""
     neighbour = make_world(tmp_path / "s2")

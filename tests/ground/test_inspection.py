@@ -274,15 +274,22 @@ def test_an_auditor_of_one_label_sees_its_rows_and_the_others_as_a_count(
     assert HAL not in {entry["subject"] for entry in entries}
 
 
-def test_an_auditor_of_one_label_is_told_nothing_of_all_rows_at_once(filled: World) -> None:
+def test_an_auditor_of_one_label_is_told_nothing_of_all_rows_at_once(
+    filled: World, ids: dict[str, str]
+) -> None:
     """Counts, rules and purpose are of rows under labels he may not audit too."""
     filled.see(BOB, purpose="review")
-    (entry,) = [entry for entry in shown(filled, OTTO) if entry["subject"] == BOB]
-    assert (entry["purpose"], entry["counts"], entry["rules"]) == ("", {}, [])
-    (entry,) = [entry for entry in shown(filled, OLGA) if entry["subject"] == BOB]
-    assert entry["purpose"] == "review"
-    assert entry["counts"]
-    assert entry["rules"]
+    filled.door.who(subject(OLGA), ids["project.txt"])
+    told = [entry for entry in shown(filled, OTTO) if entry["subject"] in (BOB, OLGA)]
+    assert [entry["verb"] for entry in told] == ["list", "who"]
+    assert [(entry["purpose"], entry["counts"], entry["rules"]) for entry in told] == [("", {}, [])] * 2
+    of_bob, of_olga = (
+        entry
+        for entry in shown(filled, OLGA)
+        if entry["verb"] in ("list", "who") and entry["subject"] in (BOB, OLGA)
+    )
+    assert (of_bob["purpose"], of_olga["counts"]) == ("review", {"readers": 3})
+    assert of_bob["rules"]
 
 
 def test_an_administrators_grant_to_himself_is_in_the_log(filled: World) -> None:

@@ -26,7 +26,7 @@ from ringfence_governance.subjects import Subject
 from ringfence_governance.terms import terms
 from ringfence_retrieval.results import SearchResult
 
-from .random_firm import ACTORS, AUDITOR, VOCABULARY, Asker, Firm, Held
+from .random_firm import ACTORS, AUDITOR, PURPOSES, VOCABULARY, Asker, Firm, Held
 from .seeded_store import embed
 
 SEED = int(os.environ.get("PROMISES_SEED") or random.SystemRandom().randrange(2**32))
@@ -234,8 +234,14 @@ def check_auditor(firm: Firm, asker: Asker, seen: Seen) -> None:
         seen["who denied"] += 1
         seen["why_for denied"] += 1
         return
-    readers = [actor for actor in sorted(set(ACTORS)) if firm.may_read(Asker((actor,), ""), document)]
-    assert auditor.who(document.document_id)["readers"] == readers
+    found = auditor.who(document.document_id)
+    actors = sorted(set(ACTORS))
+    readers = [actor for actor in actors if firm.may_read(Asker((actor,), ""), document)]
+    assert found["readers"] == readers
+    others = [actor for actor in actors if actor not in readers]
+    for purpose in sorted(set(PURPOSES) - {""}):
+        with_it = [actor for actor in others if firm.may_read(Asker((actor,), purpose), document)]
+        assert found["purposes"].get(purpose, []) == with_it, purpose
     seen["who allowed"] += 1
     told = auditor.why_for(asker.person, document.document_id)["decision"]
     assert told == ("allow" if firm.may_read(Asker((asker.person,), ""), document) else "deny")
