@@ -9,9 +9,8 @@ Matches with what the ingester never could read have no effect on anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import TracebackType
 from typing import Literal
 
@@ -20,13 +19,13 @@ from .drafts import DocumentDraft, LabelChoice, SourceIdentity
 from .errors import InvalidInput, Refused, WriteRefused
 from .floors import Floors
 from .ground import Ground
-from .labels import LabelEntry
 from .leases import WriterLease
 from .manifest import Held
 from .subjects import Subject
 from .vector_models import VectorModel
 from .write_authority import WriteAuthority
 from .write_batch import WriteBatch
+from .write_judgements import WriteJudgements
 
 DocumentState = Literal["new", "unchanged", "changed", "label_changed"]
 
@@ -41,8 +40,7 @@ class Ingestion:
         "_floors",
         "_ground",
         "_held",
-        "_judged",
-        "_judged_by",
+        "_judgements",
         "_lease",
         "_model",
         "_pipeline",
@@ -75,7 +73,6 @@ class Ingestion:
         self._changed: set[str] = set()
         self._refused: set[LabelChoice] = set()
         self._written: list[str] = []
-        self._judged: list[Callable[[], None]] = []
 
     def __repr__(self) -> str:
         return f"Ingestion(source={self._source.kind!r}, dry_run={self.dry_run})"
@@ -113,9 +110,9 @@ class Ingestion:
             )
 
     def _start(self) -> None:
-        self._judged_by = self._policy()
         self._held = manifest.held(self._ground, self._source_id)
         self._floors = Floors(self._ground, self._subject)
+        self._judgements = WriteJudgements(self._ground, self._authority, self._floors)
         self._run_id = self._ground.ambient.new_id("run", f"{self._source.uri}|{self._subject.person}")
         if self.dry_run:
             return
@@ -191,7 +188,7 @@ class Ingestion:
             )
         held = self._held.get(digest)
         parents = self._floors.parents(draft.parents)
-        self._refuse_lowering(draft.label, draft.sha256, held, parents)
+        self._judgements.refuse_lowering(draft.label, draft.sha256, held, parents)
         for chunk in draft.chunks:
             if chunk.vector.shape != (self._model.dimensions,):
                 raise WriteRefused(
@@ -201,7 +198,7 @@ class Ingestion:
         self._changed.add(digest)
         if self.dry_run:
             return ""
-        self._judged.append(partial(self._judge, draft.label, draft.sha256, held, tuple(parents)))
+        self._judgements.keep_put(draft.label, draft.sha256, held, tuple(parents))
         entry = self._authority.intern(draft.label, parents)
         name = f"{self._source.uri}|{draft.path}"
         document_id = held.document_id if held is not None else self._ground.ambient.new_id("document", name)
@@ -225,13 +222,13 @@ class Ingestion:
             self._authority.check_ingest(label)
         digest, held = self._unchanged(path)
         parts = self._authority.parents_of(held.atom, label)
-        if not self._may_relabel(label, held):
+        if not self._judgements.may_relabel(label, held):
             self._record_refusal()
             return False
         self._changed.add(digest)
         if self.dry_run:
             return True
-        self._judged.append(partial(self._judge_relabel, label, held))
+        self._judgements.keep_relabel(label, held)
         entry = self._authority.intern(label, parts)
         if entry.atom != held.atom:
             self._batch.relabel(held, entry)
@@ -257,7 +254,7 @@ class Ingestion:
             return False
         self._changed.add(digest)
         if not self.dry_run:
-            self._judged.append(partial(self._judge_removal, held))
+            self._judgements.keep_removal(held)
             self._batch.remove(held)
             del self._held[digest]
         return True
@@ -271,7 +268,8 @@ class Ingestion:
         """
         if self.dry_run or self._batch.empty:
             return
-        policy = self._judge_again()
+        with self._recorded():
+            policy = self._judgements.again()
         published = self._newest()
         self._batch.keep_keys()
         versions = self._ground.tables.write(published.versions, self._batch.changes(published.versions))
@@ -293,49 +291,13 @@ class Ingestion:
             publications.publish(self._ground.catalog, connection, self._run_id, self._lease.number, versions)
             manifest.store(connection, self._batch.manifest_changes(self._held))
         self._forget_stale_keys()
-        self._judged.clear()
-        self._judged_by = policy
+        self._judgements.begin(policy)
         self._batch = WriteBatch(self._ground, self._run_id, self._source_id)
 
     def _newest(self) -> publications.Publication:
         with self._ground.catalog.read() as connection:
             self._lease.check(connection)
             return publications.newest(connection)
-
-    def _judge_again(self) -> int:
-        """Judge the whole batch by the policy of this moment, if it is not the one it was judged by.
-
-        Raises:
-            Refused, WriteRefused: A right was taken back in the meantime; nothing of the batch is published.
-        """
-        policy = self._policy()
-        if policy != self._judged_by:
-            with self._recorded():
-                for judge in self._judged:
-                    judge()
-        return policy
-
-    def _policy(self) -> int:
-        with self._ground.catalog.read() as connection:
-            return journal.version(connection)
-
-    def _judge(
-        self, label: LabelChoice, sha256: str, held: Held | None, parents: tuple[LabelEntry, ...]
-    ) -> None:
-        self._authority.check_ingest(label)
-        self._refuse_lowering(label, sha256, held, parents)
-
-    def _judge_relabel(self, label: LabelChoice, held: Held) -> None:
-        self._authority.check_ingest(label)
-        if not self._may_relabel(label, held):
-            raise Refused("the right to relabel was taken back while the run went on; nothing was published")
-
-    def _judge_removal(self, held: Held) -> None:
-        if not self._authority.may_remove(held.atom):
-            raise Refused("the right to remove was taken back while the run went on; nothing was published")
-
-    def _may_relabel(self, label: LabelChoice, held: Held) -> bool:
-        return self._authority.may_move(held.atom, label) and self._authority.may_replace(label, held.atom)
 
     def _forget_stale_keys(self) -> None:
         """Drop the key wraps nothing needs any more, unless another writer has come since.
@@ -378,28 +340,3 @@ class Ingestion:
 
     def _settings(self) -> str:
         return f"{self._pipeline}|{self._model}"
-
-    def _refuse_lowering(
-        self, label: LabelChoice, sha256: str, held: Held | None, parents: Collection[LabelEntry]
-    ) -> None:
-        if held is not None and not (
-            self._authority.may_remove(held.atom)
-            and (self._authority.same(label, held.atom) or self._authority.may_move(held.atom, label))
-        ):
-            raise Refused(
-                "a rule denies its ingester to delete or relabel it; nothing was changed",
-                hint="an administrator of the tenant can say why",
-            )
-        if held is not None and not self._authority.may_replace(label, held.atom, parents):
-            raise WriteRefused(
-                "its label would be lower than the one it has; expected an equal or higher one, "
-                "or the right to declassify; nothing was changed"
-            )
-        own = held.document_id if held is not None else None
-        for floor in self._floors.equal_bytes(sha256, except_document=own):
-            if not self._authority.may_replace(label, floor.atom, parents):
-                raise WriteRefused(
-                    "its bytes equal a document you may read, or were given, under a higher label; "
-                    "expected a label not lower than that one, or the right to declassify; "
-                    "nothing was written"
-                )

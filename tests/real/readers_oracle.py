@@ -70,7 +70,7 @@ class Passages:
         sharing = Counter(stems.values())
         found = [
             word
-            for word, places in self.holding.items()
+            for word, places in sorted(self.holding.items())
             if re.fullmatch("[a-z]{4,20}", word)
             and HOLDING_MIN <= len(places) <= HITS_MAX
             and sharing[stems[word]] == 1
