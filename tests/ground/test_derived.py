@@ -293,6 +293,15 @@ def test_bytes_that_were_given_while_the_run_goes_on_count_too(letter: World) ->
     ingestion.__exit__(None, None, None)
 
 
+def test_bytes_that_become_readable_while_the_run_goes_on_count_too(letter: World) -> None:
+    ingestion = letter.ingestion(BOB, OWN).__enter__()
+    ingestion.put(draft("first.txt", "so that it has looked once", label(BOB)))
+    letter.second().add("g", BOB, "acme/group:hr")
+    with pytest.raises(WriteRefused, match=REFUSED):
+        ingestion.put(draft("mine.txt", LETTER, "acme/label:staff"))
+    ingestion.__exit__(None, None, None)
+
+
 def test_a_higher_label_for_equal_bytes_is_free(world: World) -> None:
     world.put(draft("low.txt", LETTER, label(PAM, BOB)), who=PAM)
     world.put(draft("high.txt", LETTER, label(PAM)), who=PAM)
