@@ -157,7 +157,7 @@ def test_who_may_not_ingest_is_refused_and_nothing_goes_in(
 
 def test_an_unknown_label_and_a_forbidden_one_are_one_answer(call: Call, store: Path, folder: Path) -> None:
     reasons = set()
-    for name in ("payroll", "nothing"):
+    for name in ("payroll", "no-such-label"):
         words = ["ingest", store, folder, "--as", CARL, "--label", f"acme/label:{name}", *HASH, "--json"]
         run = call(*words)
         assert run.code == 1
