@@ -81,7 +81,8 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
         governed = ingest_cost.folder_of(folder, "governed", given.rounds)
         plain = ingest_cost.folder_of(folder, "plain", given.rounds)
         searches = search_cost.compare(corpus, ingest_cost.opened("digest"), governed, plain, given.questions)
-        memory = search_cost.memory(corpus, "digest", governed, plain)
+        kinds = search_cost.MEMORY_KINDS[: 1 if given.quick else None]
+        memory = search_cost.memory(corpus, "digest", governed, plain, kinds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {

@@ -10,7 +10,7 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any, get_args
@@ -63,13 +63,15 @@ def compare(
     return table
 
 
-def memory(corpus: Corpus, embedder_name: str, governed: Path, plain: Path) -> dict[str, int]:
-    """Return the peak memory of a process that only searches, whole and hybrid, for each of two kinds."""
+def memory(
+    corpus: Corpus, embedder_name: str, governed: Path, plain: Path, kinds: Sequence[str] = MEMORY_KINDS
+) -> dict[str, int]:
+    """Return, by kind, the peak memory of a process that only searches, as the reader of everything."""
     return {
         kind: in_a_process(
             ["bench.search_cost", kind, str(corpus.passages), embedder_name, str(governed), str(plain)]
         )["peak_memory_bytes"]
-        for kind in MEMORY_KINDS
+        for kind in kinds
     }
 
 

@@ -43,11 +43,10 @@ def test_a_quick_run_gives_every_row_and_leaves_the_page_alone(tmp_path: Path) -
     assert page.read_bytes() == before
 
 
-@pytest.mark.parametrize("arguments", [["--passages", "15"], ["--passages", "10"], ["--unknown"]])
-def test_a_wrong_argument_is_a_misuse(arguments: list[str]) -> None:
+def test_a_wrong_argument_is_a_misuse() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(REPO / root) for root in ROOTS)}
     done = subprocess.run(
-        [sys.executable, "-m", "bench", *arguments],
+        [sys.executable, "-m", "bench", "--passages", "15"],
         env=environment,
         capture_output=True,
         text=True,
@@ -55,7 +54,7 @@ def test_a_wrong_argument_is_a_misuse(arguments: list[str]) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "error:" in done.stderr
+    assert "error: --passages must be a multiple of 10 from 20" in done.stderr
 
 
 def test_the_page_is_that_of_the_stored_results(monkeypatch: pytest.MonkeyPatch) -> None:
