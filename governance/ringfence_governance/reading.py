@@ -157,14 +157,15 @@ def _answer(
         answer = work(GrantedReader(ground, grant))
         _recheck(grant, answer.rows)
         seen = as_of.handle(ground, grant)
+        given = _given(ground, grant, answer.documents)
     except InvalidInput:
         raise
     except RingfenceError as error:
         _refuse_moved(ground, grant)
-        _append(ground, grant, verb, query, None, started, error)
+        _append(ground, grant, verb, query, None, (), started, error)
         raise
     _refuse_moved(ground, grant)
-    _append(ground, grant, verb, query, answer, started, None)
+    _append(ground, grant, verb, query, answer, given, started, None)
     try:
         result = answer.finish(seen)
     except RingfenceError:
@@ -204,6 +205,7 @@ def _append(
     verb: str,
     query: str,
     answer: Answer[T] | None,
+    given: Sequence[tuple[str, int]],
     started: float,
     error: RingfenceError | None,
 ) -> None:
@@ -223,7 +225,7 @@ def _append(
             readable_set=grant.readable_set(ground.keys.store_key("query")),
             atoms=[atom for _, atom in left],
             rows=[row for row, _ in left],
-            given=_given(ground, grant, answer.documents) if answer is not None else (),
+            given=given,
             rules=_deciding_rules(ground, grant, left),
             query=ground.query_digest(query),
             plan=answer.plan if answer is not None else "",
