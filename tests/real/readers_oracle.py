@@ -37,24 +37,31 @@ class Passages:
     Args:
         of: Path → its passages.
         holding: Word → the passages that hold it.
+        unclear: Words that touch other letters somewhere, such as Chinese ones: whether such a passage
+            holds the word is a matter of taste, so they are never asked for.
     """
 
     of: Mapping[str, tuple[Place, ...]] = field(repr=False)
     holding: Mapping[str, frozenset[Place]] = field(repr=False)
+    unclear: frozenset[str] = field(repr=False)
 
     @classmethod
     def read(cls, documents: Iterable[tuple[str, bytes, str | None]]) -> Passages:
         """Parse and cut documents given as (path, content, media type)."""
         of: dict[str, tuple[Place, ...]] = {}
         holding: dict[str, set[Place]] = defaultdict(set)
+        unclear: set[str] = set()
         for path, content, media_type in documents:
             parsed = parse(content, media_type_of(path, content, media_type))
             spans = cut(parsed.text, parsed.media_type)
             of[path] = tuple((path, span.start, span.end) for span in spans)
             for span, place in zip(spans, of[path], strict=True):
-                for word in set(re.findall(r"[^\W_]+", span.text.casefold())):
+                text = span.text.casefold()
+                words = set(re.findall(r"[^\W_]+", text))
+                unclear |= words ^ set(re.findall(r"[a-z0-9]+", text))
+                for word in words:
                     holding[word].add(place)
-        return cls(of, {word: frozenset(places) for word, places in holding.items()})
+        return cls(of, {word: frozenset(places) for word, places in holding.items()}, frozenset(unclear))
 
     def count(self, paths: Collection[str]) -> int:
         """Return how many passages the documents have."""
@@ -74,6 +81,7 @@ class Passages:
             if re.fullmatch("[a-z]{4,20}", word)
             and HOLDING_MIN <= len(places) <= HITS_MAX
             and sharing[stems[word]] == 1
+            and word not in self.unclear
         ]
         random.Random(seed).shuffle(found)
         return found
