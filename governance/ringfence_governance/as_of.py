@@ -14,7 +14,8 @@ from collections import defaultdict
 from . import rows
 from .grants import Grant
 from .ground import Ground
-from .labels import LabelEntry, LabelTable
+from .label_table import LabelTable
+from .labels import LabelEntry
 from .seal import digest
 
 DIGITS = 32

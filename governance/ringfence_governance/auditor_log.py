@@ -51,7 +51,7 @@ def log(ground: Ground, auditor: Subject) -> list[dict[str, Any]]:
         ]
         if whole:
             shown += [
-                _policy_entry(entry, tenant) for entry in ground.moment().history if _is_of(entry, tenant)
+                _policy_entry(entry, tenant) for entry in ground.history() if _is_of(entry, tenant)
             ]
             # The journal knows seconds alone: within one, changes of policy come first.
             shown.sort(key=lambda entry: (entry["at"][:SECOND_CHARACTERS], entry["verb"] != POLICY_VERB))

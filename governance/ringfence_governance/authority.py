@@ -7,13 +7,22 @@ switch that turns this off. Nothing here reads a row, a file or a clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from .decisions import Request, policy_object
+import numpy as np
+
+from .atom_sets import AtomSet
+from .compiler import CompiledRequest
+from .decisions import Asked, Request, policy_object
+from .errors import InvalidInput
 from .explanation import Explanation, verdict
 from .identifiers import TIME_MAX
-from .labels import Label, LabelEntry, LabelTable
-from .policy_rows import Link, PolicyRows, Rule
+from .label_columns import LabelSegment
+from .label_table import LabelTable
+from .labels import Label, LabelEntry
+from .matcher_tree import NotCompilable
+from .policy_index import PolicyIndex
+from .policy_rows import Rule
 from .snapshot import Snapshot
 from .subjects import Subject
 
@@ -54,11 +63,11 @@ def allowed_on_policy(snapshot: Snapshot, subject: Subject, tenant: str, action:
 
 def readable_atoms(
     snapshot: Snapshot, table: LabelTable, subject: Subject, *, action: str = "read", now: str
-) -> frozenset[int]:
+) -> AtomSet:
     """Return the atoms of the labels under which the chain may do the action.
 
-    Each distinct label is put to Casbin once; a compound label is in the result
-    if all its parts are allowed.
+    Compiled from the model's own matcher; what the compiler does not prove is put to Casbin label by
+    label. A compound label is in the result if all its parts are allowed.
 
     Args:
         snapshot: One immutable policy revision.
@@ -70,6 +79,37 @@ def readable_atoms(
     Returns:
         Atoms of the table; bound to (snapshot.revision, table.version), until :func:`next_boundary`.
     """
+    return readable_until(snapshot, table, subject, action=action, now=now)[0]
+
+
+def readable_until(
+    snapshot: Snapshot, table: LabelTable, subject: Subject, *, action: str = "read", now: str
+) -> tuple[AtomSet, str]:
+    """Return :func:`readable_atoms`, and the first time after `now` at which they may be others."""
+    try:
+        segments = table.segments(snapshot.label_fields)
+        asked = [Asked(actor, action, subject.purpose, now, carried) for actor, carried in _actors(subject)]
+        requests = [snapshot.compiled(each) for each in asked]
+        atoms = _compiled_atoms(segments, requests)
+    except (NotCompilable, InvalidInput):
+        atoms = _asked_atoms(snapshot, table, subject, action, now)
+    return atoms, next_boundary(snapshot, table, now)
+
+
+def _compiled_atoms(segments: Sequence[LabelSegment], requests: Sequence[CompiledRequest]) -> AtomSet:
+    allowed = np.zeros(max((segment.atom_max for segment in segments), default=0) + 1, np.bool_)
+    for segment in segments:
+        allowed[segment.atoms] = np.logical_and.reduce([request.allowed(segment) for request in requests])
+    whole = [segment.whole(allowed) for segment in segments]
+    for segment, found in zip(segments, whole, strict=True):
+        allowed[segment.compound_atoms] = found
+    return AtomSet(allowed)
+
+
+def _asked_atoms(
+    snapshot: Snapshot, table: LabelTable, subject: Subject, action: str, now: str
+) -> AtomSet:
+    """Put each distinct label to Casbin: what the compiler does not prove takes longer, and is the same."""
     answers: dict[str, bool] = {}
 
     def permits(label_id: str, label: Label) -> bool:
@@ -82,7 +122,7 @@ def readable_atoms(
         parts = _parts(table, entry)
         if parts and all(permits(*part) for part in parts):
             found.add(atom)
-    return frozenset(found)
+    return AtomSet.of(found)
 
 
 def explain(
@@ -98,7 +138,7 @@ def explain(
     return Explanation(answer, action, subject.purpose, now, snapshot.revision, verdicts)
 
 
-def names_alike(rows: PolicyRows, new_id: str, old_id: str) -> bool:
+def names_alike(index: PolicyIndex, new_id: str, old_id: str) -> bool:
     """Say whether the policy treats the new label's name no wider than the old one's.
 
     Rules that name either directly must apply to both alike; a set that a rule
@@ -109,24 +149,18 @@ def names_alike(rows: PolicyRows, new_id: str, old_id: str) -> bool:
     """
     if new_id == old_id:
         return True
-    allowing = {rule.obj for rule in rows.rules if rule.eft == "allow"}
-    denying = {rule.obj for rule in rows.rules if rule.eft == "deny"}
-    new_sets, old_sets = _sets_of(rows, new_id), _sets_of(rows, old_id)
+    new_sets, old_sets = set(index.closure("g2", new_id)[1:]), set(index.closure("g2", old_id)[1:])
     return (
-        _direct(rows, new_id) == _direct(rows, old_id)
-        and new_sets & allowing <= old_sets
-        and old_sets & denying <= new_sets
+        _direct(index, new_id) == _direct(index, old_id)
+        and not any(_has_rule(index, each, "allow") for each in new_sets - old_sets)
+        and not any(_has_rule(index, each, "deny") for each in old_sets - new_sets)
     )
 
 
 def next_boundary(snapshot: Snapshot, table: LabelTable, now: str) -> str:
     """Return the first time after `now` at which an answer may change by time alone; else the last of all."""
-    times = [time for time in snapshot.boundaries if time > now]
-    for entry in table.entries.values():
-        if entry.definition is not None:
-            bounds = (entry.definition.valid_from, entry.definition.valid_until)
-            times += [time for time in bounds if time > now]
-    return min(times, default=TIME_MAX)
+    times = [segment.next_time(now) for segment in table.laid_out()]
+    return min(snapshot.next_boundary(now), *times, TIME_MAX)
 
 
 def subject_facts(snapshot: Snapshot, subject: Subject, now: str) -> list[dict[str, object]]:
@@ -160,7 +194,7 @@ def _permits(
     snapshot: Snapshot, subject: Subject, object_id: str, label: Label | None, action: str, now: str
 ) -> bool:
     requests = _requests(subject, object_id, label, action, now)
-    return all(snapshot.decide(request).allowed for request in requests)
+    return all(snapshot.decide_kept(request).allowed for request in requests)
 
 
 def _requests(
@@ -183,18 +217,14 @@ def _parts(table: LabelTable, entry: LabelEntry) -> tuple[tuple[str, Label], ...
         return ()
 
 
-def _direct(rows: PolicyRows, label_id: str) -> set[tuple[str, ...]]:
+def _direct(index: PolicyIndex, label_id: str) -> set[tuple[str, ...]]:
     """Return the rules that name the label itself, without its name."""
-    return {_without_object(rule) for rule in rows.rules if rule.obj == label_id}
+    return {_without_object(rule) for rule in index.by_object.get(label_id) or ()}
 
 
 def _without_object(rule: Rule) -> tuple[str, ...]:
     return (rule.sub, rule.dom, rule.act, rule.rel, rule.purpose, rule.nbf, rule.exp, rule.eft)
 
 
-def _sets_of(rows: PolicyRows, label_id: str) -> set[str]:
-    return {link.parent for link in rows.links if _is_set_of(link, label_id)}
-
-
-def _is_set_of(link: Link, label_id: str) -> bool:
-    return link.kind == "g2" and link.child == label_id
+def _has_rule(index: PolicyIndex, object_id: str, effect: str) -> bool:
+    return any(rule.eft == effect for rule in index.by_object.get(object_id) or ())

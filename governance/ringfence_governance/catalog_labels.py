@@ -15,7 +15,8 @@ from . import catalog_schema as schema
 from . import identifiers
 from .catalog import NEW_LABEL, Catalog
 from .errors import InvalidLabel, StoreCorrupt
-from .labels import Label, LabelEntry, LabelTable
+from .label_table import LabelTable
+from .labels import Label, LabelEntry
 
 ATOM_MAX = 2**31 - 1
 
@@ -43,9 +44,10 @@ def load(catalog: Catalog, connection: Connection, kept: LabelTable | None = Non
         .join(newest, newest.c.atom == schema.labels.c.atom)
         .join(versions, and_(versions.c.atom == newest.c.atom, versions.c.sequence == newest.c.sequence))
     ).all()
-    entries = dict(kept.entries) if kept is not None else {}
-    entries |= {row.atom: _entry(catalog, row) for row in rows}
-    return LabelTable(version(connection), entries)
+    entries = [_entry(catalog, row) for row in rows]
+    if kept is not None:
+        return kept.changed(version(connection), entries)
+    return LabelTable(version(connection), {entry.atom: entry for entry in entries})
 
 
 def intern_value(catalog: Catalog, label: Label) -> LabelEntry:

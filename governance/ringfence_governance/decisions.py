@@ -40,6 +40,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A request without its label: what is asked of all labels at once. Fields as of :class:`Request`."""
+
+    actor: str
+    action: str
+    purpose: str
+    now: str
+    carried: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The answer, and the one rule Casbin names for it.
 
@@ -67,17 +78,28 @@ def checked(request: Request) -> Request:
     Raises:
         InvalidInput: It is not.
     """
-    for value in (request.actor, request.object_id, request.action, request.purpose, request.now):
-        if type(value) is not str:
-            raise InvalidInput(f"request: found {type(value).__name__}; expected text")
-    if type(request.carried) is not bool:
-        raise InvalidInput(f"request: found carried {request.carried!r}; expected True or False")
-    identifiers.actor(request.actor)
-    identifiers.time(request.now, "now")
-    if request.purpose:
-        identifiers.word(request.purpose, "purpose")
+    check_asked(request)
+    if type(request.object_id) is not str:
+        raise InvalidInput(f"request: found {type(request.object_id).__name__}; expected text")
     _check_object(request)
     return request
+
+
+def check_asked(asked: Asked | Request) -> None:
+    """Hold what is asked, apart from the label, to its exact types and canonical form.
+
+    Raises:
+        InvalidInput: It is not so.
+    """
+    for value in (asked.actor, asked.action, asked.purpose, asked.now):
+        if type(value) is not str:
+            raise InvalidInput(f"request: found {type(value).__name__}; expected text")
+    if type(asked.carried) is not bool:
+        raise InvalidInput(f"request: found carried {asked.carried!r}; expected True or False")
+    identifiers.actor(asked.actor)
+    identifiers.time(asked.now, "now")
+    if asked.purpose:
+        identifiers.word(asked.purpose, "purpose")
 
 
 def _check_object(request: Request) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass, field
 
+from .atom_sets import AtomSet
 from .errors import Refused
-from .labels import LabelTable
+from .label_table import LabelTable
 from .publications import Publication
 from .seal import digest
 from .snapshot import Snapshot
@@ -34,7 +35,7 @@ class Grant:
 
     subject: Subject
     action: str
-    atoms: frozenset[int] = field(repr=False)
+    atoms: AtomSet = field(repr=False)
     sequence: int
     publication: Publication
     snapshot: Snapshot
@@ -50,7 +51,7 @@ class Grant:
 
     def readable_set(self, key: bytes) -> str:
         """Return a keyed digest of the readable atoms, for the record: small integers are soon guessed."""
-        return digest(key, "readable set", *sorted(self.atoms))
+        return digest(key, "readable set", self.atoms.array.astype("<i4").tobytes())
 
 
 class Issued:

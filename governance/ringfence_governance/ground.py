@@ -12,20 +12,22 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from . import authority, catalog_labels, journal, publications
+from . import authority, catalog_labels, journal, publications, standing_policy
 from .ambient import Ambient
+from .atom_sets import AtomSet
 from .audit_log import AuditLog
 from .audit_record import AuditRecord, Outcome
 from .catalog import Catalog
 from .grants import Grant, Issued
 from .journal import Entry
 from .key_store import KeyStore
-from .labels import LabelTable
+from .label_table import LabelTable
 from .lance_tables import LanceTables
 from .lineage import Lineage
 from .publications import Publication
 from .seal import digest
 from .snapshot import Snapshot
+from .standing_policy import StandingPolicy
 from .subjects import Assertion, Subject
 
 READABLE_SETS_KEPT = 256
@@ -38,19 +40,23 @@ class Moment:
 
     sequence: int
     now: str
-    snapshot: Snapshot
-    history: tuple[Entry, ...]
+    policy: StandingPolicy
     table: LabelTable
     publication: Publication
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The policy that stands."""
+        return self.policy.snapshot
 
 
 @dataclass(slots=True)
 class _Kept:
     """What is kept between calls, each bound to the number it was made at."""
 
-    policy: tuple[int, Snapshot, tuple[Entry, ...]] | None = None
+    policy: StandingPolicy | None = None
     labels: LabelTable | None = None
-    readable: dict[tuple[object, ...], tuple[str, str, frozenset[int]]] = field(default_factory=dict)
+    readable: dict[tuple[object, ...], tuple[str, str, AtomSet]] = field(default_factory=dict)
 
 
 class Ground:
@@ -104,15 +110,23 @@ class Ground:
 
     def moment_in(self, connection: Connection) -> Moment:
         """Return the moment a transaction sees."""
-        snapshot, history = self._policy(connection)
         return Moment(
             sequence=self.catalog.sequence(connection),
             now=self.catalog.now(connection),
-            snapshot=snapshot,
-            history=history,
+            policy=self._policy(connection),
             table=self._labels(connection),
             publication=publications.newest(connection),
         )
+
+    def history(self) -> tuple[Entry, ...]:
+        """Return every row of the policy journal, its chain checked."""
+        with self.catalog.read() as connection:
+            return tuple(journal.entries(self.catalog, connection))
+
+    def journal_entry(self, sequence: int) -> Entry:
+        """Return one row of the policy journal."""
+        with self.catalog.read() as connection:
+            return journal.entry(self.catalog, connection, sequence)
 
     def moved(self, grant: Grant) -> bool:
         """Say whether policy, labels' meanings or rows changed since a grant was made, or its time is over."""
@@ -165,17 +179,19 @@ class Ground:
         """Return the keyed digest of a query, for the record; empty for an empty text."""
         return digest(self.keys.store_key("query"), text) if text else ""
 
-    def _policy(self, connection: Connection) -> tuple[Snapshot, tuple[Entry, ...]]:
+    def _policy(self, connection: Connection) -> StandingPolicy:
         version = journal.version(connection)
         with self._lock:
             kept = self._kept.policy
-        if kept is not None and kept[0] == version:
-            return kept[1], kept[2]
-        history = tuple(journal.entries(self.catalog, connection))
-        snapshot = Snapshot.build(journal.replay(history))
+        if kept is not None and kept.version == version:
+            return kept
+        if kept is None or kept.version > version:
+            standing = standing_policy.load(self.catalog, connection)
+        else:
+            standing = standing_policy.advance(kept, self.catalog, connection)
         with self._lock:
-            self._kept.policy = (version, snapshot, history)
-        return snapshot, history
+            self._kept.policy = standing
+        return standing
 
     def _labels(self, connection: Connection) -> LabelTable:
         version = catalog_labels.version(connection)
@@ -188,17 +204,16 @@ class Ground:
             self._kept.labels = table
         return table
 
-    def _readable(self, moment: Moment, subject: Subject, action: str) -> tuple[str, frozenset[int]]:
+    def _readable(self, moment: Moment, subject: Subject, action: str) -> tuple[str, AtomSet]:
         key = (moment.snapshot.revision, moment.table.version, subject, action)
         with self._lock:
             kept = self._kept.readable.get(key)
         # A set holds from the moment it was made to the next time any rule or label begins or ends.
         if kept is not None and kept[0] <= moment.now < kept[1]:
             return kept[1], kept[2]
-        atoms = authority.readable_atoms(
+        atoms, expires_at = authority.readable_until(
             moment.snapshot, moment.table, subject, action=action, now=moment.now
         )
-        expires_at = authority.next_boundary(moment.snapshot, moment.table, moment.now)
         with self._lock:
             self._kept.readable[key] = (moment.now, expires_at, atoms)
             while len(self._kept.readable) > READABLE_SETS_KEPT:

@@ -17,7 +17,7 @@ from .grants import Grant
 from .ground import Ground, Moment
 from .identifiers import ACTOR_KINDS, kind_of, tenant_of
 from .labels import LabelEntry
-from .policy_rows import ANY, Rule, named_tenants, to_fields
+from .policy_rows import ANY, Link, Row, Rule, from_fields, named_tenants, to_fields
 from .reading import Answer, GrantedReader, read
 from .rows import label_of
 from .subjects import Subject
@@ -146,12 +146,11 @@ def policy_rows(ground: Ground, admin: Subject) -> list[dict[str, Any]]:
             f"{admin.person} may not administer this policy", hint="ask an administrator of the tenant"
         )
     ground.record(admin, "policy_show", "administer", "allowed")
-    added = {entry.change.row: entry for entry in moment.history if entry.change.kind == "row_added"}
     shown = []
     for row in moment.snapshot.rows:
         if not named_tenants(row) <= {admin.tenant}:
             continue
-        entry = added[row]
+        entry = ground.journal_entry(moment.policy.added[row])
         shown.append({"row": ", ".join(to_fields(row)), "at": entry.at, "who": entry.who, "why": entry.why})
     return shown
 
@@ -195,26 +194,24 @@ def _without_label_name(rule: Rule) -> tuple[str, ...]:
 
 
 def _add_provenance(ground: Ground, body: dict[str, Any]) -> None:
-    added = {
-        ", ".join(to_fields(entry.change.row)): entry
-        for entry in ground.moment().history
-        if entry.change.row is not None and entry.change.kind == "row_added"
-    }
+    """Add who granted each rule and each step of the ways to it."""
+    policy = ground.moment().policy
+
+    def granted(row: Row) -> dict[str, object] | None:
+        number = policy.added.get(row)
+        if number is None:
+            return None
+        entry = ground.journal_entry(number)
+        return {"at": entry.at, "who": entry.who, "why": entry.why, "ticket": entry.ticket}
+
     for verdict in body["verdicts"]:
         for rule in verdict["rules"]:
-            rule["granted"] = _granted(added, rule["rule"])
+            rule["granted"] = granted(from_fields(rule["rule"].split(", ")))
             for path in ("membership", "relation"):
+                steps = zip(rule[path], rule[path][1:], strict=False)
                 rule[f"{path}_granted"] = [
-                    _granted(added, f"g, {child}, {parent}")
-                    for child, parent in zip(rule[path], rule[path][1:], strict=False)
+                    granted(Link("g", child, parent)) if parent != ANY else None for child, parent in steps
                 ]
-
-
-def _granted(added: dict[str, Any], row: str) -> dict[str, object] | None:
-    entry = added.get(row)
-    if entry is None:
-        return None
-    return {"at": entry.at, "who": entry.who, "why": entry.why, "ticket": entry.ticket}
 
 
 def _actors(grant: Grant, entry: LabelEntry) -> Iterator[str]:

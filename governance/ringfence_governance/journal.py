@@ -8,16 +8,17 @@ sealed; that a change happened at a sequence number is not.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Row as SqlRow
 
 from . import catalog_schema as schema
 from .catalog import Catalog
 from .errors import StoreCorrupt
-from .policy_rows import PolicyRows, Row, from_fields, to_fields
+from .policy_rows import Row, from_fields, to_fields
 
 GENESIS = "0" * 64
 """What the first row names as the one before it."""
@@ -46,11 +47,13 @@ class Entry:
 
     Args:
         sequence: Its catalog number.
+        digest: Its place in the chain.
         at: UTC.
         who: The subject that asked; `asserted_by` vouches for it.
     """
 
     sequence: int
+    digest: str
     at: str
     change: Change
     who: str
@@ -92,33 +95,37 @@ def version(connection: Connection) -> int:
     return int(connection.execute(select(func.max(schema.journal.c.sequence))).scalar() or 0)
 
 
-def entries(catalog: Catalog, connection: Connection) -> Iterator[Entry]:
+def entries(
+    catalog: Catalog, connection: Connection, *, after: tuple[int, str] = (0, GENESIS)
+) -> Iterator[Entry]:
     """Yield all rows in order, checking the chain.
+
+    Args:
+        after: Number and digest of the row the first one must follow.
 
     Raises:
         StoreCorrupt: A row was changed, dropped or slipped in.
     """
-    previous = GENESIS
-    for row in connection.execute(select(schema.journal).order_by(schema.journal.c.sequence)):
-        plain = catalog.open(row.payload, "journal", row.sequence)
-        if row.previous != previous or row.digest != catalog.digest("journal", row.sequence, previous, plain):
+    number, previous = after
+    newer = select(schema.journal).where(schema.journal.c.sequence > number)
+    for row in connection.execute(newer.order_by(schema.journal.c.sequence)):
+        if row.previous != previous:
             raise StoreCorrupt(f"the policy journal is broken at row {row.sequence}: its chain does not fit")
         previous = row.digest
-        yield _entry(row.sequence, json.loads(plain))
+        yield _opened(catalog, row)
 
 
-def replay(history: Iterable[Entry]) -> PolicyRows:
-    """Return the policy rows that stand after all changes."""
-    standing: dict[Row, None] = {}
-    for entry in history:
-        row = entry.change.row
-        if row is None:
-            continue
-        if entry.change.kind == "row_added":
-            standing[row] = None
-        else:
-            standing.pop(row, None)
-    return PolicyRows.of(tuple(standing))
+def entry(catalog: Catalog, connection: Connection, sequence: int) -> Entry:
+    """Return one row.
+
+    Raises:
+        StoreCorrupt: There is none of this number, or it was changed.
+    """
+    found = connection.execute(select(schema.journal).where(schema.journal.c.sequence == sequence))
+    row = found.one_or_none()
+    if row is None:
+        raise StoreCorrupt(f"the policy journal is broken: it has no row {sequence}")
+    return _opened(catalog, row)
 
 
 def _last_digest(connection: Connection) -> str:
@@ -128,7 +135,14 @@ def _last_digest(connection: Connection) -> str:
     return GENESIS if found is None else str(found)
 
 
-def _entry(sequence: int, body: dict[str, object]) -> Entry:
+def _opened(catalog: Catalog, row: SqlRow[Any]) -> Entry:
+    plain = catalog.open(row.payload, "journal", row.sequence)
+    if row.digest != catalog.digest("journal", row.sequence, row.previous, plain):
+        raise StoreCorrupt(f"the policy journal is broken at row {row.sequence}: its chain does not fit")
+    return _entry(row.sequence, row.digest, json.loads(plain))
+
+
+def _entry(sequence: int, digest: str, body: dict[str, object]) -> Entry:
     fields, label = body["row"], body["label"]
     change = Change(
         kind=body["kind"],  # type: ignore[arg-type]
@@ -138,6 +152,7 @@ def _entry(sequence: int, body: dict[str, object]) -> Entry:
     asserted_by = body["asserted_by"]
     return Entry(
         sequence=sequence,
+        digest=digest,
         at=str(body["at"]),
         change=change,
         who=str(body["who"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from . import identifiers
 from .errors import InvalidIdentifier, InvalidLabel
@@ -190,42 +190,6 @@ class LabelEntry:
     def tenant(self) -> str:
         """The tenant of the label and all its parts."""
         return identifiers.tenant_of(self.label_id)
-
-
-@dataclass(frozen=True, slots=True)
-class LabelTable:
-    """All labels of a store at one catalog sequence, by atom and by id. Never changes."""
-
-    version: int
-    entries: Mapping[int, LabelEntry]
-    by_id: Mapping[str, LabelEntry] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "by_id", {entry.label_id: entry for entry in self.entries.values()})
-
-    @property
-    def by_value(self) -> Mapping[Label, LabelEntry]:
-        """The anonymous labels by what they mean; made anew at each call."""
-        entries = self.entries.values()
-        return {entry.definition: entry for entry in entries if entry.definition and not entry.named}
-
-    def definitions(self, entry: LabelEntry) -> tuple[tuple[str, Label], ...]:
-        """Return (id, definition) of the label, or of every part of a compound one, by id.
-
-        Raises:
-            KeyError: A part is unknown; the caller denies.
-        """
-        if entry.definition is not None:
-            return ((entry.label_id, entry.definition),)
-        found: list[tuple[str, Label]] = []
-        for part in sorted(entry.parts):
-            definition = self.by_id[part].definition
-            if definition is None:
-                raise KeyError(part)
-            found.append((part, definition))
-        if not found:
-            raise KeyError(entry.label_id)
-        return tuple(found)
 
 
 def lowering(new: Label, old: Label) -> tuple[str, ...]:

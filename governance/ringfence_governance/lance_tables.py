@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 from lance.dataset import serialize_row_addrs
 
 from . import durable_files
+from .atom_sets import AtomSet
 from .errors import StoreCorrupt, StoreError, WriterExpelled
 
 IDS_PER_PREDICATE = 500
@@ -252,7 +253,7 @@ def _follows(found: int, previous: int) -> int:
 
 
 def _array(atoms: Collection[int]) -> npt.NDArray[np.int32]:
-    return np.fromiter(atoms, dtype=np.int32, count=len(atoms))
+    return atoms.array if isinstance(atoms, AtomSet) else np.fromiter(atoms, np.int32, len(atoms))
 
 
 def _parts(ids: Collection[str]) -> list[list[str]]:

@@ -17,7 +17,7 @@ from . import catalog_schema as schema
 from .drafts import SourceIdentity
 from .errors import StoreError
 from .ground import Ground
-from .labels import LabelTable
+from .label_table import LabelTable
 from .rows import cell
 from .subjects import Subject
 from .vector_models import VectorModel

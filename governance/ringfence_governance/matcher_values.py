@@ -8,10 +8,10 @@ opaque, objects have exactly the attributes the matcher names.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
-from .decisions import Request
 from .identifiers import TIME_MAX, TIME_MIN, tenant_of
-from .labels import EVERYBODY
+from .labels import EVERYBODY, Label
 
 
 class Names:
@@ -32,9 +32,9 @@ class Names:
         """Say whether any name is in both."""
         return not self._names.isdisjoint(other._names)
 
-    def each(self) -> tuple[str, ...]:
-        """Return the names, sorted; for the functions here, never for the matcher."""
-        return tuple(sorted(self._names))
+    def each(self) -> frozenset[str]:
+        """Return the names; for the functions here and the compiler, never for the matcher."""
+        return self._names
 
 
 class MatchedSubject:
@@ -59,10 +59,9 @@ class MatchedObject:
         "comps", "denied", "dom", "exp", "id", "labelled", "level", "nbf", "owner", "purposes", "readers",
     )  # fmt: skip
 
-    def __init__(self, request: Request) -> None:
-        label = request.label
-        self.id = request.object_id
-        self.dom = label.tenant if label else tenant_of(request.object_id)
+    def __init__(self, object_id: str, label: Label | None) -> None:
+        self.id = object_id
+        self.dom = label.tenant if label else tenant_of(object_id)
         self.labelled = label is not None
         self.owner = label.owner if label else ""
         self.readers = Names(label.readers if label else ())
@@ -79,9 +78,9 @@ class MatchedContext:
 
     __slots__ = ("now", "purpose")
 
-    def __init__(self, request: Request) -> None:
-        self.now = request.now
-        self.purpose = request.purpose
+    def __init__(self, now: str, purpose: str) -> None:
+        self.now = now
+        self.purpose = purpose
 
 
 def member(principals: Names, name: str) -> bool:
@@ -89,6 +88,18 @@ def member(principals: Names, name: str) -> bool:
     return name in principals
 
 
+class Broader(Protocol):
+    """What a purpose is narrower than."""
+
+    def has_link(self, name1: str, name2: str) -> bool:
+        """Say whether the first is the second, or is in it."""
+
+
 def reach(principals: Names, names: Names) -> bool:
     """Say whether any of the names is the actor, or a group or role he is in."""
     return principals.meet(names)
+
+
+def purpose_ok(broader: Broader, purpose: str, names: Names) -> bool:
+    """Say whether the purpose is one of the names, or narrower than one."""
+    return any(broader.has_link(purpose, name) for name in names.each())

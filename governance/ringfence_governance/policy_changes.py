@@ -19,10 +19,9 @@ from .ground import Ground, Moment
 from .identifiers import tenant_of
 from .journal import Change
 from .labels import NamedLabel
-from .policy_checks import check_rows
-from .policy_rows import Facts, Link, PolicyRows, Row, Rule
+from .policy_checks import check_names
+from .policy_rows import Facts, Link, Row, Rule
 from .policy_text import PolicyBundle
-from .snapshot import Snapshot
 from .subjects import Subject
 
 WHY_CHARACTERS_MAX = 2000
@@ -85,8 +84,8 @@ def matching_rows(
     _require(ground, moment, subject, tenant, "revoke")
     found = tuple(
         rule
-        for rule in moment.snapshot.rows.rules
-        if (rule.sub, rule.act, rule.obj) == (sub, action, object_id)
+        for rule in moment.snapshot.index.by_subject.get(sub) or ()
+        if (rule.act, rule.obj) == (action, object_id)
         and rule.eft == "allow"
         and rule.dom == tenant
     )
@@ -129,7 +128,7 @@ def began_with(ground: Ground, bundle: PolicyBundle) -> bool:
 
     The administrator's own two rows, which making a store adds, do not count.
     """
-    first = [entry for entry in ground.moment().history if entry.why == MADE]
+    first = [entry for entry in ground.history() if entry.why == MADE]
     rows = {entry.change.row for entry in first if entry.change.row is not None}
     labels = {
         entry.change.label[0]: entry.change.label[1] for entry in first if entry.change.label is not None
@@ -146,12 +145,12 @@ def _change(ground: Ground, subject: Subject, row: Row, reason: Reasoned, *, add
     verb = "row_added" if add else "row_removed"
     moment = ground.moment()
     _require(ground, moment, subject, _tenant(row), verb)
-    rows = moment.snapshot.rows
-    if (row in rows) == add:
+    if (row in moment.snapshot.index) == add:
         _record_unchanged(ground, subject, verb, _tenant(row))
         return False
-    changed = rows.with_row(row) if add else rows.without_row(row)
-    _check(changed, moment)
+    if add:
+        _check_names(row, moment)
+    moment.snapshot.changed(added=[row] if add else [], removed=[] if add else [row])
     # Recorded first: if it cannot be, the change is not made.
     ground.record(subject, verb, "administer", "allowed", detail={"tenant": _tenant(row)})
     with ground.catalog.write() as connection:
@@ -165,12 +164,10 @@ def _change(ground: Ground, subject: Subject, row: Row, reason: Reasoned, *, add
     return True
 
 
-def _check(rows: PolicyRows, moment: Moment) -> None:
-    names = {entry.label_id for entry in moment.table.entries.values() if entry.named}
-    findings = check_rows(rows, names, "<policy>")
+def _check_names(row: Row, moment: Moment) -> None:
+    findings = check_names([row], moment.table.by_id, "<policy>")
     if findings:
         raise PolicyRefused(findings)
-    Snapshot.build(rows)
 
 
 def _require(ground: Ground, moment: Moment, subject: Subject, tenant: str, verb: str) -> None:
@@ -193,7 +190,7 @@ class _PolicyMoved(StoreBusy):
 
 
 def _refuse_moved(connection: Connection, moment: Moment) -> None:
-    if journal.version(connection) != moment.history[-1].sequence:
+    if journal.version(connection) != moment.policy.version:
         raise _PolicyMoved("the policy kept changing in the meantime; nothing was changed", hint="try again")
 
 

@@ -7,10 +7,11 @@ rows it would silently drop, truncate or follow only part of the way.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 
 from .errors import Finding
-from .policy_rows import Facts, Link, PolicyRows, Row, to_fields
+from .policy_index import Names, PolicyIndex
+from .policy_rows import Facts, Link, PolicyRows, Row, Rule, to_fields
 
 DEPTH_MAX = 9
 """Longest chain of links. Casbin follows no more, so a deny further up would be ignored."""
@@ -54,6 +55,30 @@ def check_rows(
     return bounded(findings, file)
 
 
+def check_names(rows: Iterable[Row], label_names: Container[str], file: str) -> tuple[Finding, ...]:
+    """Return a finding for each row that names a label there is not."""
+    return tuple(_Check(file, {}).unknown_labels(rows, label_names))
+
+
+def check_change(index: PolicyIndex, row: Row, file: str = ROWS_FILE) -> tuple[Finding, ...]:
+    """Return everything wrong with one more row in a policy that has no finding itself.
+
+    Asks only about what the row touches; refuses what :func:`check_rows` would refuse of the whole.
+
+    Args:
+        index: The policy without the row.
+        row: Not among its rows.
+    """
+    check = _Check(file, {})
+    findings: list[Finding] = []
+    if isinstance(row, Facts):
+        kept = index.facts.get(row.principal)
+        findings += check.contradicting_facts([kept, row] if kept is not None else [])
+    if isinstance(row, Link):
+        findings += check.chain(index, row)
+    return tuple(findings)
+
+
 def bounded(findings: Sequence[Finding], file: str) -> tuple[Finding, ...]:
     """Return the findings by line, cut after :data:`FINDINGS_MAX`, which a last one then says."""
     ordered = sorted(findings, key=lambda finding: finding.line)
@@ -87,13 +112,21 @@ class _Check:
                 found = f"other facts of {row.principal!r} than in line {self._lines.get(kept, 0)}"
                 yield self._at(row, found, "one row of facts for each actor", "remove one of them")
 
-    def unknown_labels(self, rows: PolicyRows, label_names: Collection[str]) -> Iterator[Finding]:
-        named: list[tuple[str, Row]] = [(rule.obj, rule) for rule in rows.rules]
-        named += [(link.child, link) for link in rows.links]
+    def unknown_labels(self, rows: Iterable[Row], label_names: Container[str]) -> Iterator[Finding]:
         expected = "a label that labels.yaml or the store defines"
-        for name, row in named:
+        for row in rows:
+            name = row.obj if isinstance(row, Rule) else row.child if isinstance(row, Link) else ""
             if "/label:" in name and name not in label_names:
                 yield self._at(row, f"label {name!r}", expected, "define it, or correct the name")
+
+    def chain(self, index: PolicyIndex, link: Link) -> Iterator[Finding]:
+        """Say what one more link does to the chains it becomes part of."""
+        if link.child in index.closure(link.kind, link.parent):
+            yield self._cycle(link)
+            return
+        above = _longest(index.above[link.kind], link.parent)
+        if above + 1 + _longest(index.beneath[link.kind], link.child) > DEPTH_MAX:
+            yield self._too_long(link)
 
     def chains(self, links: Sequence[Link]) -> Iterator[Finding]:
         for kind in ("g", "g2", "g3"):
@@ -102,16 +135,31 @@ class _Check:
             above = _depths([(link.parent, link.child) for link in of_kind])
             for link in of_kind:
                 if link.child not in beneath and link.parent not in above:
-                    found = f"{link.child!r} in {link.parent!r} is part of a cycle, or between two"
-                    yield self._at(link, found, "links that lead upwards", "remove one link of the cycle")
+                    yield self._cycle(link)
                 elif beneath.get(link.child) == DEPTH_MAX:
-                    found = f"{link.child!r} in {link.parent!r} makes a chain of more than {DEPTH_MAX} links"
-                    yield self._at(
-                        link, found, f"at most {DEPTH_MAX}", "Casbin follows no more; flatten the groups"
-                    )
+                    yield self._too_long(link)
+
+    def _cycle(self, link: Link) -> Finding:
+        found = f"{link.child!r} in {link.parent!r} is part of a cycle, or between two"
+        return self._at(link, found, "links that lead upwards", "remove one link of the cycle")
+
+    def _too_long(self, link: Link) -> Finding:
+        found = f"{link.child!r} in {link.parent!r} makes a chain of more than {DEPTH_MAX} links"
+        return self._at(link, found, f"at most {DEPTH_MAX}", "Casbin follows no more; flatten the groups")
 
     def _at(self, row: Row, found: str, expected: str, do: str) -> Finding:
         return Finding(self._file, self._lines.get(row, 1), found, expected, do)
+
+
+def _longest(links: Names, name: str) -> int:
+    """Return the longest chain of links away from a name, at most one more than allowed."""
+    reached, steps = {name}, 0
+    while steps <= DEPTH_MAX:
+        reached = {other for each in reached for other in links.get(each) or ()}
+        if not reached:
+            break
+        steps += 1
+    return steps
 
 
 def _depths(links: Sequence[tuple[str, str]]) -> dict[str, int]:

@@ -245,7 +245,7 @@ def _given(ground: Ground, grant: Grant, documents: Sequence[str]) -> list[tuple
 
 def _deciding_rules(ground: Ground, grant: Grant, found: Sequence[tuple[str, int]]) -> list[int]:
     """Return the journal numbers of the rules that allowed the rows that leave."""
-    journaled = {entry.change.row: entry.sequence for entry in ground.moment().history}
+    journaled = ground.moment().policy.added
     numbers: set[int] = set()
     for atom in {atom for _, atom in found}:
         explanation = authority.explain(
@@ -257,5 +257,5 @@ def _deciding_rules(ground: Ground, grant: Grant, found: Sequence[tuple[str, int
             now=grant.now,
         )
         rules = {reason.rule for verdict in explanation.verdicts for reason in verdict.reasons}
-        numbers |= {journaled[rule] for rule in rules if rule in journaled}
+        numbers |= {number for rule in rules if (number := journaled.get(rule)) is not None}
     return sorted(numbers)

@@ -2,32 +2,36 @@
 
 Promise: a snapshot never changes, and its answer is that of Casbin's own
 `enforce_ex` over the shipped model and exactly these rows. Every exception
-while deciding is a no. The enforcer is never handed out, never reloaded, and
-cannot be switched off. No other module imports Casbin.
+while deciding is a no. The engine is never handed out, never reloaded, and
+cannot be switched off.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import deque
-from collections.abc import Callable
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, NoReturn
-
-import casbin
-from casbin.effect import Effector
-from casbin.rbac.default_role_manager import RoleManager
 
 from ringfence_policies import model_text
 
 from . import identifiers
-from .decisions import Decision, DecisionReason, Request, checked
-from .errors import PolicyRefused
-from .identifiers import TIME_MAX, TIME_MIN
-from .matcher_values import MatchedContext, MatchedObject, MatchedSubject, Names, member, reach
-from .policy_checks import check_rows
-from .policy_rows import ANY, Facts, PolicyRows, Rule, to_fields
+from .casbin_engine import Engine, Question
+from .compiler import CompiledRequest, compile_request
+from .decisions import Asked, Decision, DecisionReason, Request, check_asked, checked
+from .errors import Finding, PolicyRefused
+from .identifiers import TIME_MAX
+from .kept_decisions import KeptDecisions
+from .matcher_plan import Plan, plan
+from .matcher_tree import Links, NotCompilable, Values
+from .matcher_values import MatchedContext, MatchedObject, MatchedSubject, member, purpose_ok, reach
+from .policy_checks import check_change, check_rows
+from .policy_index import LINK_KINDS, PolicyIndex
+from .policy_model import normalised_model, parse_model
+from .policy_rows import ANY, Facts, PolicyRows, Row, Rule
 
 __all__ = ["FUNCTIONS_VERSION", "Decision", "DecisionReason", "Request", "Snapshot", "normalised_model"]
 
@@ -35,8 +39,7 @@ FUNCTIONS_VERSION = "1"
 """Raised whenever a function or a request object of the matcher changes its meaning."""
 
 _ERROR = Decision(False, None, "error")
-_CASBIN_DEPTH = 10
-"""Casbin's own default; it follows one link less (`policy_checks.DEPTH_MAX`)."""
+_NO_RULE = Decision(False, None, "no rule")
 
 
 class Snapshot:
@@ -44,42 +47,101 @@ class Snapshot:
 
     Args:
         rows: Every row of the policy; at least one rule.
+        model: Text of another model; None for the shipped one, which every store has.
 
     Raises:
-        PolicyRefused: The rows cannot be a policy. Nothing is made.
+        PolicyRefused: The rows cannot be a policy, or the model is none. Nothing is made.
     """
 
-    __slots__ = ("__judge", "boundaries", "revision", "rows")
+    __slots__ = ("__judge", "revision")
 
     __judge: _Judge
-    rows: PolicyRows
     revision: str
-    """SHA-256 over model, functions, engine version and rows, in whatever order the rows came."""
-    boundaries: tuple[str, ...]
-    """The times, ascending, at which some rule begins or ceases to apply; open ends are no times."""
+    """Digest of model, functions, engine version and rows, in whatever order the rows came."""
 
-    def __init__(self, rows: PolicyRows) -> None:
+    def __init__(self, rows: PolicyRows, model: str | None = None) -> None:
         if findings := check_rows(rows):
             raise PolicyRefused(findings)
-        model = model_text()
-        times = {time for rule in rows.rules for time in (rule.nbf, rule.exp)} - {TIME_MIN, TIME_MAX}
-        object.__setattr__(self, "rows", rows)
-        object.__setattr__(self, "revision", _revision(rows, model))
-        object.__setattr__(self, "boundaries", tuple(sorted(times)))
-        object.__setattr__(self, "_Snapshot__judge", _Judge(rows, model))
+        self.__take(_Judge(PolicyIndex.build(rows), _Model.of(model_text() if model is None else model)))
+
+    def __take(self, judge: _Judge) -> None:
+        object.__setattr__(self, "_Snapshot__judge", judge)
+        object.__setattr__(self, "revision", judge.revision())
 
     @classmethod
-    def build(cls, rows: PolicyRows) -> Snapshot:
-        """Return the snapshot of these rows, with an enforcer of its own.
+    def build(cls, rows: PolicyRows, model: str | None = None) -> Snapshot:
+        """Return the snapshot of these rows, with an engine of its own.
 
         Raises:
-            PolicyRefused: The rows cannot be a policy. Nothing is made.
+            PolicyRefused: The rows cannot be a policy, or the model is none. Nothing is made.
         """
-        return cls(rows)
+        return cls(rows, model)
+
+    def with_row(self, row: Row) -> Snapshot:
+        """Return the snapshot of these rows and one more; see :meth:`changed`."""
+        return self.changed(added=(row,))
+
+    def without_row(self, row: Row) -> Snapshot:
+        """Return the snapshot of these rows without one; see :meth:`changed`."""
+        return self.changed(removed=(row,))
+
+    def changed(self, *, added: Iterable[Row] = (), removed: Iterable[Row] = ()) -> Snapshot:
+        """Return the snapshot of these rows without some and with others.
+
+        Takes time in proportion to what the change touches, not to the policy. Rows to be removed that do
+        not stand, and rows to be added that do, change nothing.
+
+        Raises:
+            PolicyRefused: With the change the policy would not load. Carries every finding.
+        """
+        index = self.__judge.index
+        for row in removed:
+            if row in index:
+                index = index.without_row(row)
+        findings: list[Finding] = []
+        for row in added:
+            if row not in index:
+                findings += check_change(index, row)
+                index = index.with_row(row)
+        if not index.rule_count:
+            findings += check_rows(PolicyRows())
+        if findings:
+            raise PolicyRefused(tuple(findings))
+        if index is self.__judge.index:
+            return self
+        made = object.__new__(Snapshot)
+        made.__take(_Judge(index, self.__judge.model))
+        return made
+
+    @property
+    def rows(self) -> PolicyRows:
+        """All rows, each kind sorted. Made once, in time proportional to them."""
+        return self.__judge.rows()
+
+    @property
+    def index(self) -> PolicyIndex:
+        """The rows by what they name."""
+        return self.__judge.index
+
+    @property
+    def boundaries(self) -> tuple[str, ...]:
+        """Times, ascending, at which some rule may begin or cease to apply; open ends are no times."""
+        return self.__judge.index.times
+
+    def next_boundary(self, now: str) -> str:
+        """Return the first of :attr:`boundaries` after `now`; else the last time of all."""
+        return self.__judge.next_boundary(now)
 
     def decide(self, request: Request) -> Decision:
         """Return Casbin's answer. A malformed request, like any failure, is a no with reason `error`."""
         return self.__judge.decide(request)
+
+    def decide_kept(self, request: Request) -> Decision:
+        """Return :meth:`decide`'s answer, asked of Casbin the first time and kept until the next boundary.
+
+        Kept for this policy, the label's id and definition and everything else of the request; errors are not.
+        """
+        return self.__judge.decide_kept(request)
 
     def matching(self, request: Request) -> tuple[Rule, ...]:
         """Return every rule, allowing and denying, whose matcher is true for the request, sorted.
@@ -88,6 +150,24 @@ class Snapshot:
             InvalidInput: The request is malformed.
         """
         return self.__judge.matching(request)
+
+    def compiled(self, asked: Asked) -> CompiledRequest:
+        """Return one actor's request compiled, to be asked of all labels at once.
+
+        Raises:
+            NotCompilable: The model or a value lies outside what is proven; ask :meth:`decide`.
+            InvalidInput: The request is malformed.
+        """
+        return self.__judge.compiled(asked)
+
+    @property
+    def label_fields(self) -> tuple[str, ...]:
+        """The fields of a label that the model reads.
+
+        Raises:
+            NotCompilable: As in :meth:`compiled`.
+        """
+        return self.__judge.model.plan().label_fields
 
     def knows(self, principal: str, now: str) -> bool:
         """Say whether the principal is a member of something, has facts, or is allowed something now.
@@ -103,11 +183,11 @@ class Snapshot:
         Raises:
             PolicyRefused: Not a user, agent or service.
         """
-        return self.__judge.facts.get(principal) or Facts(principal, 0, frozenset())
+        return self.__judge.index.facts.get(principal) or Facts(principal, 0, frozenset())
 
     def groups_of(self, principal: str) -> tuple[str, ...]:
         """Return every group and role the principal is in, directly or through others, sorted."""
-        return tuple(sorted(self.__judge.closure(principal) - {principal}))
+        return tuple(sorted(self.__judge.index.closure("g", principal)[1:]))
 
     def path(self, principal: str, target: str) -> tuple[str, ...]:
         """Return one shortest way up from the principal to the target, both included; empty if none."""
@@ -123,198 +203,191 @@ class Snapshot:
         raise TypeError("a policy snapshot is neither copied nor pickled; build it from its rows")
 
     def __repr__(self) -> str:
-        rules, links = len(self.rows.rules), len(self.rows.links)
-        return f"Snapshot(revision={self.revision[:12]!r}, rules={rules}, links={links})"
+        index = self.__judge.index
+        return f"Snapshot(revision={self.revision[:12]!r}, rules={index.rule_count}, links={index.link_count})"
 
 
-def normalised_model(text: str) -> str:
-    """Return the model without comments, blank lines and broken lines: what two equal models share."""
-    lines = (line.strip() for line in text.replace("\\\n", " ").split("\n"))
-    return "\n".join(" ".join(line.split()) for line in lines if line and not line.startswith("#"))
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A model, the engine over it, and its plan, shared by all snapshots that come of one."""
+
+    digest: bytes
+    engine: Engine
+    _plan: Plan | NotCompilable
+
+    @classmethod
+    def of(cls, text: str) -> _Model:
+        read = parse_model(text, "model.conf")
+        functions: dict[str, Callable[..., object]] = {
+            "member": lambda links, principals, name: member(principals, name),
+            "reach": lambda links, principals, names: reach(principals, names),
+            "purpose_ok": lambda links, purpose, names: purpose_ok(_Purposes(links), purpose, names),
+        }
+        found: Plan | NotCompilable
+        try:
+            found = plan(read.expression, functions)
+        except NotCompilable as refused:
+            found = refused
+        head = ("ringfence policy", read.text, FUNCTIONS_VERSION, version("pycasbin"))
+        return cls(hashlib.sha256(json.dumps(head).encode()).digest(), Engine(text), found)
+
+    def plan(self) -> Plan:
+        if isinstance(self._plan, NotCompilable):
+            raise NotCompilable(*self._plan.args)
+        return self._plan
 
 
-def _revision(rows: PolicyRows, model: str) -> str:
-    digest = hashlib.sha256()
-    head = ("ringfence policy", normalised_model(model), FUNCTIONS_VERSION, version("pycasbin"))
-    for fields in (head, *sorted(map(to_fields, rows))):
-        digest.update(len(fields).to_bytes(4, "big"))
-        for field in fields:
-            encoded = field.encode()
-            digest.update(len(encoded).to_bytes(4, "big") + encoded)
-    return digest.hexdigest()
+@dataclass(frozen=True, slots=True)
+class _Purposes:
+    """A policy's purposes, asked as Casbin's role manager is."""
+
+    links: Links
+
+    def has_link(self, name1: str, name2: str) -> bool:
+        return name2 in self.links.closure("g3", name1)
 
 
 class _Judge:
     """Casbin over these rows, and what it reads of them. Beneath one snapshot, reached by nothing else."""
 
-    def __init__(self, rows: PolicyRows, model: str) -> None:
-        self._members = frozenset(
-            {link.child for link in rows.links if link.kind == "g"}
-            | {facts.principal for facts in rows.facts}
-        )
-        self._allowed: dict[str, list[Rule]] = {}
-        for rule in rows.rules:
-            if rule.eft == "allow" and rule.sub != ANY:
-                self._allowed.setdefault(rule.sub, []).append(rule)
-        self.facts = {facts.principal: facts for facts in rows.facts}
-        self._lines = [_casbin_line(rule) for rule in sorted(rows.rules)]
-        self._rules = {tuple(_casbin_line(rule)): rule for rule in rows.rules}
-        self._managers = {kind: _SealedRoles(_CASBIN_DEPTH) for kind in ("g", "g2", "g3")}
-        for link in rows.links:
-            self._managers[link.kind].add_link(link.child, link.parent)
-        self._closures: dict[str, frozenset[str]] = {}
-        self._lock = threading.Lock()
-        self._enforcer = self._new_enforcer(model)
-        self._enforcer.model["p"]["p"].policy = self._lines
-        self._explainer = self._new_enforcer(model)
-        self._explainer.set_effector(_StopAtFirst())
+    __slots__ = ("_kept", "_rows", "index", "model")
+
+    def __init__(self, index: PolicyIndex, model: _Model) -> None:
+        self.index = index
+        self.model = model
+        self._rows: PolicyRows | None = None
+        self._kept = KeptDecisions()
+
+    def revision(self) -> str:
+        return hashlib.sha256(self.model.digest + self.index.content()).hexdigest()
+
+    def rows(self) -> PolicyRows:
+        if self._rows is None:
+            self._rows = self.index.rows()
+        return self._rows
 
     def decide(self, request: Request) -> Decision:
         try:
-            values = self._values(request)
-            with self._lock:
-                allowed, line = self._enforcer.enforce_ex(*values)
-            rule = self._rules[tuple(line)] if line else None
+            allowed, rule = self.model.engine.decide(self._question(request))
         except Exception:  # noqa: BLE001  (whatever went wrong, the answer is no)
             return _ERROR
         if rule is None:
-            return _ERROR if allowed else Decision(False, None, "no rule")
+            return _ERROR if allowed else _NO_RULE
         if allowed is (rule.eft == "allow"):
             return Decision(allowed, rule, "allow" if allowed else "deny")
         return _ERROR
 
+    def decide_kept(self, request: Request) -> Decision:
+        try:
+            checked(request)
+            kept = self._kept.get(request)
+        except Exception:  # noqa: BLE001  (whatever went wrong, the answer is no)
+            return _ERROR
+        if kept is None:
+            kept = self.decide(request)
+            if kept.reason != "error":
+                self._kept.keep(request, kept, self._valid_until(request))
+        return kept
+
+    def _valid_until(self, request: Request) -> str:
+        bounds = (request.label.valid_from, request.label.valid_until) if request.label else ()
+        return min([self.next_boundary(request.now), *(time for time in bounds if time > request.now)])
+
+    def next_boundary(self, now: str) -> str:
+        return next_time(self.index.times, now)
+
     def matching(self, request: Request) -> tuple[Rule, ...]:
-        """Ask Casbin for the first match among the rules, then among those behind it, to the end."""
-        values = self._values(request)
-        found: list[Rule] = []
-        rest = self._lines
-        with self._lock:
-            while rest:
-                self._explainer.model["p"]["p"].policy = rest
-                line = self._explainer.enforce_ex(*values)[1]
-                if not line:
-                    break
-                found.append(self._rules[tuple(line)])
-                rest = rest[rest.index(line) + 1 :]
-        return tuple(found)
+        return tuple(self.model.engine.matching(self._question(request)))
 
-    def closure(self, principal: str) -> frozenset[str]:
-        """Return the principal and all Casbin's role manager says he is, kept for names that have links."""
-        kept = self._closures.get(principal)
-        if kept is not None:
-            return kept
-        found = {principal}
-        waiting = deque(found)
-        while waiting:
-            for parent in self._managers["g"].parents(waiting.popleft()):
-                if parent not in found:
-                    found.add(parent)
-                    waiting.append(parent)
-        closed = frozenset(found)
-        if len(closed) > 1:
-            self._closures[principal] = closed
-        return closed
-
-    def path(self, principal: str, target: str) -> tuple[str, ...]:
-        if principal == target:
-            return (principal,)
-        before = {principal: ""}
-        waiting = deque(before)
-        while waiting and target not in before:
-            name = waiting.popleft()
-            for parent in self._managers["g"].parents(name):
-                if parent not in before:
-                    before[parent] = name
-                    waiting.append(parent)
-        steps = [target] if target in before else []
-        while steps and steps[-1] != principal:
-            steps.append(before[steps[-1]])
-        return tuple(reversed(steps))
+    def compiled(self, asked: Asked) -> CompiledRequest:
+        check_asked(asked)
+        found = self.model.plan()
+        values = self._values(asked)
+        return compile_request(found, values, self._rules(found, values, "sub"))
 
     def knows(self, principal: str, now: str) -> bool:
         """A deny, or a grant whose time is over, makes nobody known: neither may widen."""
-        return principal in self._members or any(
-            rule.nbf <= now < rule.exp for rule in self._allowed.get(principal, ())
+        return principal != ANY and (
+            bool(self.index.parents("g", principal))
+            or principal in self.index.facts
+            or any(
+                rule.eft == "allow" and rule.nbf <= now < rule.exp
+                for rule in self.index.by_subject.get(principal) or ()
+            )
         )
 
-    def _values(self, request: Request) -> tuple[object, ...]:
+    def path(self, principal: str, target: str) -> tuple[str, ...]:
+        if target not in self.index.closure("g", principal):
+            return ()
+        before = {principal: ""}
+        waiting = [principal]
+        for name in waiting:
+            for parent in self.index.parents("g", name):
+                if parent not in before:
+                    before[parent] = name
+                    waiting.append(parent)
+        steps = [target]
+        while steps[-1] != principal:
+            steps.append(before[steps[-1]])
+        return tuple(reversed(steps))
+
+    def _question(self, request: Request) -> Question:
+        """Return the request with every rule and link of the policy that can matter to it."""
         checked(request)
-        facts = self.facts.get(request.actor)
+        values = self._values(request)
+        values.obj = MatchedObject(request.object_id, request.label)
+        shown = (values.sub, values.dom, values.obj, values.act, values.ctx)
+        try:
+            found = self.model.plan()
+        except NotCompilable:
+            return Question(shown, tuple(sorted(self.index.rules())), self._all_links())
+        rules = self._rules(found, values, "sub", "obj")
+        return Question(shown, tuple(sorted(rules)), self._links(found, values))
+
+    def _values(self, asked: Asked | Request) -> Values:
+        facts = self.index.facts.get(asked.actor)
         subject = MatchedSubject(
-            principals=self.closure(request.actor),
+            principals=self.index.closure("g", asked.actor),
             level=facts.level if facts else 0,
             comps=facts.compartments if facts else (),
-            known=self.knows(request.actor, request.now),
-            carried=request.carried,
+            known=self.knows(asked.actor, asked.now),
+            carried=asked.carried,
         )
-        tenant = identifiers.tenant_of(request.actor)
-        return subject, tenant, MatchedObject(request), request.action, MatchedContext(request)
+        context = MatchedContext(asked.now, asked.purpose)
+        return Values(subject, identifiers.tenant_of(asked.actor), asked.action, context, self.index)
 
-    def _new_enforcer(self, model: str) -> _Enforcer:
-        enforcer = _Enforcer(casbin.Enforcer.new_model(text=model))
-        for kind, manager in self._managers.items():
-            enforcer.set_named_role_manager(kind, manager)
-            enforcer.model["g"][kind].rm = manager
-        enforcer.add_function("member", member)
-        enforcer.add_function("reach", reach)
-        enforcer.add_function("purpose_ok", _purpose_ok(self._managers["g3"]))
-        return enforcer
+    def _rules(self, found: Plan, values: Values, *fields: str) -> list[Rule]:
+        """Return every rule that names what a matching rule must name in the given fields."""
+        by_field: dict[str, Any] = {"sub": self.index.by_subject, "obj": self.index.by_object}
+        probed = {field: set(found.probes[field](values)) for field in fields if field in found.probes}
+        if not probed:
+            return list(self.index.rules())
+        lists = {
+            field: [rules for name in names if (rules := by_field[field].get(name))]
+            for field, names in probed.items()
+        }
+        shortest = min(lists, key=lambda field: sum(map(len, lists[field])))
+        others = [(field, names) for field, names in probed.items() if field != shortest]
+        return [
+            rule
+            for rules in lists[shortest]
+            for rule in rules
+            if all(getattr(rule, field) in names for field, names in others)
+        ]
 
+    def _links(self, found: Plan, values: Values) -> dict[str, list[tuple[str, str]]]:
+        starts: dict[str, set[str]] = {kind: set() for kind in LINK_KINDS}
+        for walk in found.walks:
+            if "rule" in walk.start.sides:
+                return self._all_links()
+            starts[walk.kind].add(str(walk.start.evaluate(values)))
+        return {kind: self.index.links_above(kind, names) for kind, names in starts.items()}
 
-class _Enforcer(casbin.Enforcer):  # type: ignore[misc]
-    """Casbin's enforcer, which cannot be switched off and parses its matcher once.
-
-    Parsing in each call costs more than deciding does, and `ast.parse` fails at random when
-    threads of Python 3.11 call it at once (CPython issue 106905).
-    """
-
-    @property
-    def enabled(self) -> bool:
-        return True
-
-    @enabled.setter
-    def enabled(self, value: bool) -> None:
-        if value is not True:
-            raise RuntimeError("a policy snapshot cannot be switched off")
-
-    def _get_expression(self, expr: str, functions: dict[str, Callable[..., Any]] | None = None) -> Any:
-        kept = self.__dict__.get("_parsed")
-        if kept is None or kept[0] != expr:
-            kept = self.__dict__["_parsed"] = (expr, casbin.Enforcer._get_expression(expr, functions))
-        return kept[1]
+    def _all_links(self) -> dict[str, list[tuple[str, str]]]:
+        return {kind: self.index.links(kind) for kind in LINK_KINDS}
 
 
-class _SealedRoles(RoleManager):  # type: ignore[misc]
-    """Casbin's role manager, which does not remember names it was only asked about."""
-
-    def has_link(self, name1: str, name2: str, *domain: str) -> bool:
-        if name1 not in self.all_roles or name2 not in self.all_roles:
-            return name1 == name2
-        return bool(super().has_link(name1, name2, *domain))
-
-    def parents(self, name: str) -> list[str]:
-        return sorted(self.get_roles(name)) if name in self.all_roles else []
-
-
-class _StopAtFirst(Effector):  # type: ignore[misc]
-    """Ends the evaluation at the first rule that matches, whatever its effect, so that it is named."""
-
-    def intermediate_effect(self, effects: set[int]) -> int:
-        matched = effects & {Effector.ALLOW, Effector.DENY}
-        return self.final_effect(effects) if matched else int(Effector.INDETERMINATE)
-
-    def final_effect(self, effects: set[int]) -> int:
-        return int(Effector.ALLOW if Effector.ALLOW in effects else Effector.DENY)
-
-
-def _purpose_ok(broader: _SealedRoles) -> Callable[[str, Names], bool]:
-    """Return the function that says whether the purpose is one of the names, or narrower than one."""
-
-    def purpose_ok(purpose: str, names: Names) -> bool:
-        return any(broader.has_link(purpose, name) for name in names.each())
-
-    return purpose_ok
-
-
-def _casbin_line(rule: Rule) -> list[str]:
-    return [rule.sub, rule.dom, rule.obj, rule.act, rule.rel, rule.purpose, rule.nbf, rule.exp, rule.eft]
+def next_time(times: tuple[str, ...], now: str) -> str:
+    """Return the first of some ascending times after `now`; else the last time of all."""
+    place = bisect_right(times, now)
+    return times[place] if place < len(times) else TIME_MAX

@@ -14,7 +14,8 @@ from . import authority, catalog_labels
 from .drafts import LabelChoice
 from .errors import Refused
 from .ground import Ground, Moment
-from .labels import Label, LabelEntry, LabelTable, flatten, lowering
+from .label_table import LabelTable
+from .labels import Label, LabelEntry, flatten, lowering
 from .subjects import Subject
 
 UNSTORED_ATOM = 0
@@ -174,7 +175,7 @@ def _is_lower(moment: Moment, new: Collection[LabelEntry], old: LabelEntry) -> b
         if old_id in new_parts:
             continue
         if not any(
-            not lowering(label, old_label) and authority.names_alike(moment.snapshot.rows, new_id, old_id)
+            not lowering(label, old_label) and authority.names_alike(moment.snapshot.index, new_id, old_id)
             for new_id, label in new_parts.items()
         ):
             return True

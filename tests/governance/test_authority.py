@@ -16,7 +16,9 @@ from ringfence_governance.authority import (
     subject_facts,
 )
 from ringfence_governance.identifiers import TIME_MAX
-from ringfence_governance.labels import Label, LabelEntry, LabelTable
+from ringfence_governance.label_table import LabelTable
+from ringfence_governance.labels import Label, LabelEntry
+from ringfence_governance.policy_index import PolicyIndex
 from ringfence_governance.policy_rows import PolicyRows, from_fields
 from ringfence_governance.policy_text import parse_policy_csv
 from ringfence_governance.snapshot import Snapshot
@@ -285,6 +287,6 @@ ALLOW, DENY = "p, a/user:u, a, {}, read, any, *, -, -, allow", "p, a/user:u, a, 
     ],
 )
 def test_labels_are_alike_if_rules_and_sets_treat_the_new_one_no_wider(lines: list[str], alike: bool) -> None:
-    rows = PolicyRows.of([from_fields(line.split(", ")) for line in lines])
-    assert names_alike(rows, NEW, OLD) is alike
-    assert names_alike(rows, OLD, OLD)
+    index = PolicyIndex.build(PolicyRows.of([from_fields(line.split(", ")) for line in lines]))
+    assert names_alike(index, NEW, OLD) is alike
+    assert names_alike(index, OLD, OLD)

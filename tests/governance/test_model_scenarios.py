@@ -14,7 +14,8 @@ import casbin
 import pytest
 
 from ringfence_governance.authority import allowed, allowed_on_policy
-from ringfence_governance.labels import Label, LabelEntry, LabelTable
+from ringfence_governance.label_table import LabelTable
+from ringfence_governance.labels import Label, LabelEntry
 from ringfence_governance.policy_rows import ACTIONS, to_fields
 from ringfence_governance.policy_text import parse_policy_csv
 from ringfence_governance.snapshot import Request, Snapshot

@@ -15,6 +15,7 @@ import casbin
 import pytest
 from casbin.rbac.default_role_manager import RoleManager
 
+from ringfence_governance import casbin_engine
 from ringfence_governance import snapshot as snapshot_module
 from ringfence_governance.errors import PolicyRefused
 from ringfence_governance.labels import Label
@@ -142,14 +143,14 @@ def test_an_attribute_the_matcher_does_not_find_is_a_no(monkeypatch: pytest.Monk
 def test_a_rule_that_was_not_loaded_never_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Casbin names must be a rule of this snapshot, and of the effect it claims."""
     answers = iter([(True, ["p"]), (True, []), (False, []), (True, None)])
-    monkeypatch.setattr(snapshot_module._Enforcer, "enforce_ex", lambda *_: next(answers))
+    monkeypatch.setattr(casbin_engine._Enforcer, "enforce_ex", lambda *_: next(answers))
     held = build(POLICY)
     assert [held.decide(ask()).reason for _ in range(4)] == ["error", "error", "no rule", "error"]
 
 
 def test_an_allow_that_names_a_denying_rule_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
     denying = ["*", "*", "*", "*", "denied", "*", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "deny"]
-    monkeypatch.setattr(snapshot_module._Enforcer, "enforce_ex", lambda *_: (True, denying))
+    monkeypatch.setattr(casbin_engine._Enforcer, "enforce_ex", lambda *_: (True, denying))
     assert build(POLICY).decide(ask()) == Decision(False, None, "error")
 
 
@@ -346,8 +347,8 @@ def test_no_public_attribute_leads_to_an_enforcer_a_model_or_a_role_manager(snap
 
 def test_even_the_enforcer_beneath_cannot_be_switched_off(snapshot: Snapshot) -> None:
     """Reached by a private name, which the threat model does not defend; still it stays on."""
-    judge = snapshot._Snapshot__judge  # type: ignore[attr-defined]
-    for enforcer in (judge._enforcer, judge._explainer):
+    engine = snapshot._Snapshot__judge.model.engine  # type: ignore[attr-defined]
+    for enforcer in (engine._enforcer, engine._explainer):
         with pytest.raises(RuntimeError, match="cannot be switched off"):
             enforcer.enable_enforce(False)
         assert enforcer.enabled is True
@@ -355,9 +356,9 @@ def test_even_the_enforcer_beneath_cannot_be_switched_off(snapshot: Snapshot) ->
 
 
 def test_asking_about_strangers_leaves_nothing_behind(snapshot: Snapshot) -> None:
-    judge = snapshot._Snapshot__judge  # type: ignore[attr-defined]
+    roles = snapshot._Snapshot__judge.model.engine._roles.values()  # type: ignore[attr-defined]
     snapshot.decide(ask("acme/user:ann", purpose="fraud"))
-    before = [len(manager.all_roles) for manager in judge._managers.values()], len(judge._closures)
+    before = [len(manager.all_roles) for manager in roles]
     for number in range(200):
         actor, object_id = f"acme/user:stranger{number}", f"acme/label:~{number:032x}"
         request = ask(actor, object_id=object_id, purpose=f"purpose{number}")
@@ -367,7 +368,8 @@ def test_asking_about_strangers_leaves_nothing_behind(snapshot: Snapshot) -> Non
             snapshot.matching(each)
         snapshot.groups_of(actor)
         snapshot.path(actor, f"acme/role:strange{number}")
-    assert ([len(manager.all_roles) for manager in judge._managers.values()], len(judge._closures)) == before
+    snapshot.decide(ask("acme/user:ann", purpose="fraud"))
+    assert [len(manager.all_roles) for manager in roles] == before
 
 
 def test_threads_asking_at_once_all_get_their_own_answer() -> None:

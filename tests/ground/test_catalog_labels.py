@@ -8,7 +8,8 @@ import pytest
 
 from ringfence_governance import catalog_labels
 from ringfence_governance.errors import StoreCorrupt
-from ringfence_governance.labels import Label, LabelTable, NamedLabel
+from ringfence_governance.label_table import LabelTable
+from ringfence_governance.labels import Label, NamedLabel
 
 from .worlds import ADMIN, WHY, World, database, draft, label, subject
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from ringfence_governance import authority
 from ringfence_governance.drafts import DocumentDraft, LabelChoice
 from ringfence_governance.errors import PolicyRefused, RingfenceError
-from ringfence_governance.labels import Label, LabelEntry, LabelTable
+from ringfence_governance.label_table import LabelTable
+from ringfence_governance.labels import Label, LabelEntry
 from ringfence_governance.policy_rows import PolicyRows
 from ringfence_governance.policy_text import PolicyBundle
 from ringfence_governance.snapshot import Snapshot

@@ -13,7 +13,8 @@ from casbin.constant.constants import ALLOW_AND_DENY_EFFECT
 
 import ringfence_policies
 from ringfence_governance.authority import allowed, explain, readable_atoms
-from ringfence_governance.labels import LabelEntry, LabelTable
+from ringfence_governance.label_table import LabelTable
+from ringfence_governance.labels import LabelEntry
 from ringfence_governance.policy_text import PolicyBundle, load_directory, parse_policy_csv
 from ringfence_governance.snapshot import Snapshot
 from ringfence_governance.subjects import Subject

@@ -20,7 +20,8 @@ import pytest
 from ringfence.reader import Reader
 from ringfence_governance import authority, ground, reading
 from ringfence_governance.errors import NotReadable, StoreCorrupt
-from ringfence_governance.labels import LabelEntry, LabelTable
+from ringfence_governance.label_table import LabelTable
+from ringfence_governance.labels import LabelEntry
 from ringfence_governance.snapshot import Snapshot
 from ringfence_governance.subjects import Subject
 from ringfence_governance.terms import terms
