@@ -17,8 +17,8 @@ from .errors import Finding, PolicyRefused
 from .labels import NamedLabel
 from .labels_text import LABELS_BYTES_MAX, parse_labels_yaml
 from .policy_checks import DEPTH_MAX, FINDINGS_MAX, bounded, check_rows
+from .policy_model import MODEL_BYTES_MAX, normalised_model, parse_model
 from .policy_rows import PolicyRows, Row, from_fields
-from .snapshot import normalised_model
 
 __all__ = [
     "DEPTH_MAX",
@@ -36,8 +36,6 @@ __all__ = [
 
 POLICY_BYTES_MAX = 256 * 1024 * 1024
 """Largest `policy.csv`: two million rows."""
-
-MODEL_BYTES_MAX = 64 * 1024
 
 LINE_CHARACTERS_MAX = 4096
 """Longest line of a `policy.csv`; a rule of the longest names needs about 700."""
@@ -169,10 +167,10 @@ def _model_findings(directory: Path) -> tuple[Finding, ...]:
     if not file.exists():
         return ()
     try:
-        text = strict_yaml.decoded(_read(file, MODEL_BYTES_MAX), str(file), MODEL_BYTES_MAX)
+        model = parse_model(_read(file, MODEL_BYTES_MAX), str(file))
     except PolicyRefused as refused:
         return refused.findings
-    if normalised_model(text.replace("\r\n", "\n")) == normalised_model(ringfence_policies.model_text()):
+    if model.text == normalised_model(ringfence_policies.model_text()):
         return ()
     do = "remove the file; what may be done is written in policy.csv"
     return (Finding(str(file), 1, "another model than the shipped one", "the shipped model", do),)

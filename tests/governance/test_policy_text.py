@@ -525,7 +525,43 @@ def test_a_model_of_its_own_is_refused_unless_it_is_the_shipped_one(directory: P
     model = directory / "model.conf"
     model.write_text("# as shipped\r\n" + model_text().replace("\n", "\r\n"), newline="")
     assert len(load_directory(directory).rows) == 2
-    model.write_text(model_text().replace("&& !some(where (p.eft == deny))", ""))
+    model.write_text(model_text().replace("r.obj.level <= r.sub.level", "r.obj.level < r.sub.level"))
+    with pytest.raises(PolicyRefused, match="another model than the shipped one"):
+        load_directory(directory)
+    assert refused_directory(directory) == [("model.conf", 1)]
+
+
+def line_of(text: str, part: str) -> int:
+    return text[: text.index(part)].count("\n") + 1
+
+
+def test_a_malformed_model_is_refused_with_its_lines_and_not_only_as_another(directory: Path) -> None:
+    shipped = model_text()
+    effect, matcher = line_of(shipped, "\ne = ") + 1, line_of(shipped, "\nm = ") + 1
+    changed = shipped.replace("&& !some(where (p.eft == deny))", "").replace("g3(r.ctx.purpose", "eval(p.act")
+    (directory / "model.conf").write_text(changed + "\nm2 = r.sub.known\n")
+    (directory / "policy.csv").write_text("P, x\n")
+    last = len(shipped.splitlines()) + 1 + shipped.endswith("\n")
+    model = [("model.conf", line) for line in (effect, matcher, last)]
+    assert refused_directory(directory) == [*model, ("policy.csv", 1)]
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"\xef\xbb\xbf" + model_text().encode(), 1),
+        (model_text().encode() + b"\n#\n# caf\xe9", 2 + len(model_text().split("\n"))),
+        (model_text().replace("[matchers]", "[match\u0435rs]").encode(), line_of(model_text(), "[matchers]")),
+        (model_text().encode() + b"\n#" * 64 * 1024, 1),
+    ],
+)
+def test_a_model_in_another_encoding_or_too_large_is_refused(directory: Path, data: bytes, line: int) -> None:
+    (directory / "model.conf").write_bytes(data)
+    assert refused_directory(directory) == [("model.conf", line)]
+
+
+def test_a_model_that_cannot_be_read_is_refused(directory: Path) -> None:
+    (directory / "model.conf").mkdir()
     assert refused_directory(directory) == [("model.conf", 1)]
 
 
