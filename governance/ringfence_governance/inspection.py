@@ -8,14 +8,12 @@ Source: DESIGN.md §6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from . import authority
+from . import authority, listings
 from .errors import Refused
 from .grants import Grant
 from .ground import Ground, Moment
-from .identifiers import ACTOR_KINDS, kind_of, tenant_of
 from .labels import LabelEntry
 from .policy_rows import ANY, Link, Row, Rule, from_fields, named_tenants, to_fields
 from .reading import Answer, GrantedReader, read
@@ -90,14 +88,9 @@ def who(ground: Ground, auditor: Subject, object_id: str) -> dict[str, Any]:
     def work(reader: GrantedReader) -> Answer[dict[str, Any]]:
         grant = reader.grant
         entry, document_id = label_of(ground, grant, object_id)
-        actors = sorted(_actors(grant, entry))
-        readers = _may_read(grant, entry, actors)
-        others = [actor for actor in actors if actor not in readers]
-        purposes = {
-            purpose: found
-            for purpose in sorted(_purposes(grant, entry))
-            if (found := _may_read(grant, entry, others, purpose))
-        }
+        found = listings.who_may(grant.snapshot, grant.table, entry, "read", grant.now)
+        readers = list(found.readers)
+        purposes = {purpose: list(actors) for purpose, actors in found.purposes.items()}
         answer = {"object": object_id, "document": document_id, "readers": readers, "purposes": purposes}
         counts = {"readers": len(set(readers).union(*purposes.values()))}
         return Answer([(object_id, entry.atom)], lambda as_of: answer, plan="who", counts=counts)
@@ -214,39 +207,3 @@ def _add_provenance(ground: Ground, body: dict[str, Any]) -> None:
                 ]
 
 
-def _actors(grant: Grant, entry: LabelEntry) -> Iterator[str]:
-    """Yield every actor the policy or the label names, once."""
-    named: set[str] = set()
-    rows = grant.snapshot.rows
-    for rule in rows.rules:
-        named.add(rule.sub)
-    for link in rows.links:
-        named.add(link.child)
-    for facts in rows.facts:
-        named.add(facts.principal)
-    for _, label in grant.table.definitions(entry):
-        named |= {label.owner, *label.readers}
-    for name in named:
-        if name != ANY and kind_of(name) in ACTOR_KINDS and tenant_of(name) == entry.tenant:
-            yield name
-
-
-def _may_read(grant: Grant, entry: LabelEntry, actors: list[str], purpose: str = "") -> list[str]:
-    return [
-        actor
-        for actor in actors
-        if authority.allowed(
-            grant.snapshot, Subject(actor, (), purpose), entry, grant.table, "read", grant.now
-        )
-    ]
-
-
-def _purposes(grant: Grant, entry: LabelEntry) -> set[str]:
-    """Return every purpose that can matter: those the label and the rules name, and all narrower ones."""
-    rows = grant.snapshot.rows
-    named = {rule.purpose for rule in rows.rules}
-    named = named.union(*(label.purposes for _, label in grant.table.definitions(entry)))
-    links = [link for link in rows.links if link.kind == "g3"]
-    while narrower := {link.child for link in links if link.parent in named} - named:
-        named |= narrower
-    return named - {ANY}
