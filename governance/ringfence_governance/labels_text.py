@@ -30,28 +30,31 @@ def parse_labels_yaml(data: bytes, file: str) -> tuple[NamedLabel, ...]:
         PolicyRefused: Anything is malformed. Carries every finding.
     """
     root = strict_yaml.parse(data, file, LABELS_BYTES_MAX)
-    findings: list[Finding] = []
-    labels: list[NamedLabel] = []
-    for name, (line, node) in _label_nodes(root, file, findings).items():
-        label = _label(name, line, node, file, findings)
-        if label is not None:
-            labels.append(label)
+    if not isinstance(root.value, dict) or set(root.value) != {"labels"}:
+        shape = "one key, 'labels', and a mapping"
+        raise PolicyRefused((Finding(file, root.line, "another shape", shape, _DO),))
+    labels, findings = labels_beneath(root.value["labels"][1], file)
     if findings:
         raise PolicyRefused(bounded(findings, file))
-    return tuple(labels)
+    return labels
 
 
-def _label_nodes(root: Node, file: str, findings: list[Finding]) -> dict[str, tuple[int, Node]]:
-    if not isinstance(root.value, dict) or set(root.value) != {"labels"}:
-        findings.append(Finding(file, root.line, "another shape", "one key, 'labels', and a mapping", _DO))
-        return {}
-    nodes = root.value["labels"][1]
-    if not isinstance(nodes.value, dict):
-        findings.append(
-            Finding(file, nodes.line, "no mapping beneath 'labels'", "label names with fields", _DO)
-        )
-        return {}
-    return nodes.value
+def labels_beneath(node: Node, file: str) -> tuple[tuple[NamedLabel, ...], tuple[Finding, ...]]:
+    """Return the labels that stand beneath a key `labels`, in their order, and everything wrong with them.
+
+    Args:
+        node: What the key holds.
+        file: The file's name, for the findings.
+
+    Returns:
+        Labels that are whole, and findings; with one finding the labels are not all there are.
+    """
+    if not isinstance(node.value, dict):
+        finding = Finding(file, node.line, "no mapping beneath 'labels'", "label names with fields", _DO)
+        return (), (finding,)
+    findings: list[Finding] = []
+    found = [_label(name, line, fields, file, findings) for name, (line, fields) in node.value.items()]
+    return tuple(label for label in found if label is not None), tuple(findings)
 
 
 def _label(name: str, line: int, node: Node, file: str, findings: list[Finding]) -> NamedLabel | None:

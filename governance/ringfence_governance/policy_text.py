@@ -31,6 +31,7 @@ __all__ = [
     "load_directory",
     "parse_labels_yaml",
     "parse_policy_csv",
+    "read_file",
     "shipped_default",
 ]
 
@@ -93,7 +94,7 @@ def load_directory(directory: Path) -> PolicyBundle:
     findings += _model_findings(directory)
     file = directory / "policy.csv"
     try:
-        rows, lines, row_findings = _read_rows(_read(file, POLICY_BYTES_MAX), str(file))
+        rows, lines, row_findings = _read_rows(read_file(file, POLICY_BYTES_MAX), str(file))
         row_findings += check_rows(rows, label_names, str(file), lines=lines, partial=bool(row_findings))
         findings += bounded(row_findings, str(file))
     except PolicyRefused as refused:
@@ -107,6 +108,23 @@ def shipped_default() -> PolicyBundle:
     """Return the default policy: owners read, readers read, denied are denied; no labels."""
     rows = parse_policy_csv(ringfence_policies.default_policy(), "default/policy.csv")
     return PolicyBundle(rows, (), "the shipped default policy")
+
+
+def read_file(file: Path, bytes_max: int) -> bytes:
+    """Return the file's bytes, at most one more than allowed, so that the parser can refuse it by size.
+
+    Raises:
+        PolicyRefused: It is not there or cannot be read; one finding.
+    """
+    try:
+        with file.open("rb") as stream:
+            return stream.read(bytes_max + 1)
+    except OSError as error:
+        found = f"no readable file ({error.strerror or type(error).__name__})"
+        refusal = Finding(
+            str(file), 1, found, f"a {file.name}", "name the directory that holds the policy's files"
+        )
+        raise PolicyRefused((refusal,)) from error
 
 
 def _read_rows(data: bytes, file: str) -> tuple[PolicyRows, dict[Row, int], list[Finding]]:
@@ -159,7 +177,7 @@ def _labels_of(directory: Path) -> tuple[NamedLabel, ...]:
     file = directory / "labels.yaml"
     if not file.exists():
         return ()
-    return parse_labels_yaml(_read(file, LABELS_BYTES_MAX), str(file))
+    return parse_labels_yaml(read_file(file, LABELS_BYTES_MAX), str(file))
 
 
 def _model_findings(directory: Path) -> tuple[Finding, ...]:
@@ -167,23 +185,10 @@ def _model_findings(directory: Path) -> tuple[Finding, ...]:
     if not file.exists():
         return ()
     try:
-        model = parse_model(_read(file, MODEL_BYTES_MAX), str(file))
+        model = parse_model(read_file(file, MODEL_BYTES_MAX), str(file))
     except PolicyRefused as refused:
         return refused.findings
     if model.text == normalised_model(ringfence_policies.model_text()):
         return ()
     do = "remove the file; what may be done is written in policy.csv"
     return (Finding(str(file), 1, "another model than the shipped one", "the shipped model", do),)
-
-
-def _read(file: Path, bytes_max: int) -> bytes:
-    """Return the file's bytes, at most one more than allowed, so that the parser can refuse it by size."""
-    try:
-        with file.open("rb") as stream:
-            return stream.read(bytes_max + 1)
-    except OSError as error:
-        found = f"no readable file ({error.strerror or type(error).__name__})"
-        refusal = Finding(
-            str(file), 1, found, f"a {file.name}", "name the directory that holds the policy's files"
-        )
-        raise PolicyRefused((refusal,)) from error

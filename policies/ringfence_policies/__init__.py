@@ -1,4 +1,4 @@
-"""What the shipped policy says: the Casbin model, the default rules, sample policies.
+"""What the shipped policy says: the Casbin model, the default rules, sample policies, the tests of each.
 
 Promise: data only. Nothing here decides, reads a store, or imports another
 part of Ringfence; who reads these files parses them strictly.

@@ -42,6 +42,13 @@ labels:
     readers: [acme/group:support]
     purposes: [support]
 """
+TESTS = """\
+cases:
+  - {who: acme/user:dora, may: read, label: acme/label:payroll, answer: allow}
+  - {who: acme/user:sam, may: read, label: acme/label:cases, purpose: support, answer: allow}
+  - {who: acme/user:sam, via: [acme/agent:desk], may: read, label: acme/label:cases, answer: deny}
+  - {who: acme/user:ada, may: administer, label: acme/policy, answer: allow}
+"""
 FILES = {
     "offer.txt": "We offered Meridian forty pumps at a floor price.\n",
     "notes.md": "# Pump [red]notes[/red] \x1b]0;taken\x07\n\nThe pump is [bold]loud[/bold] \x1b[31mred\u202e.\n",
@@ -111,6 +118,7 @@ def policy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("policy")
     (folder / "policy.csv").write_text(POLICY, "utf-8")
     (folder / "labels.yaml").write_text(LABELS, "utf-8")
+    (folder / "tests.yaml").write_text(TESTS, "utf-8")
     return folder
 
 

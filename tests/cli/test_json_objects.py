@@ -33,6 +33,7 @@ RUNS = {
     ("member add", ""): ["STORE", CARL, "acme/group:x", "--as", ADMIN, "--why", "x"],
     ("member remove", ""): ["STORE", CARL, "acme/group:x", "--as", ADMIN, "--why", "x"],
     ("policy lint", ""): ["POLICY"],
+    ("policy test", ""): ["POLICY"],
     ("policy show", ""): ["STORE", "--as", ADMIN],
     ("log", ""): ["STORE", "--as", AUDITOR],
     ("status", ""): ["STORE", "--as", ADMIN],

@@ -1,28 +1,33 @@
-"""What is shipped with the policies: the model, the default rules, samples that keep their own tests."""
+"""What is shipped with the policies: the model, the default rules, samples; each policy keeps its own tests."""
 
 from __future__ import annotations
 
 import ast
 import re
 from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 
 import casbin
 import pytest
-import yaml
 from casbin.constant.constants import ALLOW_AND_DENY_EFFECT
 
 import ringfence_policies
-from ringfence_governance.authority import allowed, explain, readable_atoms
-from ringfence_governance.label_table import LabelTable
-from ringfence_governance.labels import LabelEntry
+from ringfence_governance.cases_text import load_cases
+from ringfence_governance.policy_cases import PolicyCases, run_cases
 from ringfence_governance.policy_text import PolicyBundle, load_directory, parse_policy_csv
 from ringfence_governance.snapshot import Snapshot
-from ringfence_governance.subjects import Subject
 
 SAMPLES = sorted(
     folder.name for folder in files(ringfence_policies).joinpath("samples").iterdir() if folder.is_dir()
 )
-NOW = "2026-03-01T00:00:00Z"
+ACME = Path(__file__).resolve().parents[2] / "examples" / "acme" / "policy"
+TESTED: dict[str, Traversable] = {
+    "default": files(ringfence_policies).joinpath("default"),
+    **{name: ringfence_policies.sample(name) for name in SAMPLES},
+    "acme": ACME,
+}
+DAYS = ["2020-01-01T00:00:00Z", "2026-03-01T00:00:00Z", "2040-01-01T00:00:00Z"]
 
 
 def bundle(name: str) -> PolicyBundle:
@@ -30,57 +35,41 @@ def bundle(name: str) -> PolicyBundle:
         return load_directory(folder)
 
 
-def table(of: PolicyBundle) -> LabelTable:
-    entries = {
-        atom: LabelEntry(atom, label.name, label.definition) for atom, label in enumerate(of.labels, start=1)
-    }
-    return LabelTable(1, entries)
+@pytest.fixture(scope="module", params=list(TESTED))
+def tested(request: pytest.FixtureRequest) -> tuple[PolicyBundle, PolicyCases]:
+    """A shipped policy, or the example's, with its own tests."""
+    with as_file(TESTED[request.param]) as folder:
+        return load_cases(folder)
 
 
-def cases() -> list[object]:
-    found: list[object] = []
-    for name in SAMPLES:
-        text = ringfence_policies.sample(name).joinpath("tests.yaml").read_text(encoding="utf-8")
-        for case in yaml.safe_load(text)["cases"]:
-            words = [
-                case["who"],
-                *case.get("via", []),
-                case["may"],
-                case["label"],
-                case.get("at", ""),
-                case["answer"],
-            ]
-            found.append(pytest.param(name, case, id=" ".join(filter(None, words))))
-    return found
+@pytest.mark.parametrize("day", DAYS)
+def test_a_policy_answers_what_its_own_tests_say_on_any_day(
+    tested: tuple[PolicyBundle, PolicyCases], day: str
+) -> None:
+    """Check, listings and explanation say it alike. What changes with time says for when it is."""
+    policy, cases = tested
+    found = run_cases(policy, cases, day)
+    assert [result.to_mapping() for result in found.failed] == []
+    assert len(found.results) == len(cases.cases)
 
 
-@pytest.mark.parametrize(("name", "case"), cases())
-def test_a_sample_policy_answers_what_its_own_tests_say(name: str, case: dict[str, object]) -> None:
-    """Check, list and explanation must all say it."""
-    policy = bundle(name)
-    snapshot, labels = Snapshot.build(policy.rows), table(policy)
-    via = case.get("via", [])
-    assert isinstance(via, list)
-    subject = Subject(str(case["who"]), tuple(via), str(case.get("for", "")))
-    action, now, entry = str(case["may"]), str(case.get("at", NOW)), labels.by_id[str(case["label"])]
-    expected = {"allow": True, "deny": False}[str(case["answer"])]
-    assert allowed(snapshot, subject, entry, labels, action, now) is expected
-    assert (entry.atom in readable_atoms(snapshot, labels, subject, action=action, now=now)) is expected
-    assert explain(snapshot, labels, subject, entry, action=action, now=now).allowed is expected
+def test_the_tests_of_a_policy_turn_on_each_of_its_rules(tested: tuple[PolicyBundle, PolicyCases]) -> None:
+    policy, cases = tested
+    assert run_cases(policy, cases, DAYS[1]).untested == ()
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_the_tests_of_a_sample_decide_with_each_of_its_rules(name: str) -> None:
-    policy = bundle(name)
-    snapshot, labels = Snapshot.build(policy.rows), table(policy)
-    text = ringfence_policies.sample(name).joinpath("tests.yaml").read_text(encoding="utf-8")
-    used = set()
-    for case in yaml.safe_load(text)["cases"]:
-        subject, entry = Subject(case["who"], tuple(case.get("via", []))), labels.by_id[case["label"]]
-        found = explain(snapshot, labels, subject, entry, action=case["may"], now=case.get("at", NOW))
-        used |= {reason.rule for verdict in found.verdicts for reason in verdict.reasons}
-    unused = {rule for rule in policy.rows.rules if rule not in used and not rule.obj.endswith("/policy")}
-    assert not unused
+def test_the_tests_of_a_policy_allow_and_deny(tested: tuple[PolicyBundle, PolicyCases]) -> None:
+    answers = [case.answer for case in tested[1].cases]
+    assert min(answers.count("allow"), answers.count("deny")) >= 5
+
+
+@pytest.mark.parametrize("name", ["default", *SAMPLES])
+def test_a_policy_without_one_of_its_rules_fails_its_own_tests(name: str) -> None:
+    with as_file(TESTED[name]) as folder:
+        policy, cases = load_cases(folder)
+    for rule in policy.rows.rules:
+        without = PolicyBundle(policy.rows.without_row(rule), policy.labels, policy.source)
+        assert run_cases(without, cases, DAYS[1]).failed, rule
 
 
 def test_a_sample_that_is_not_shipped_is_an_error() -> None:

@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 member = typer.Typer(help="Put principals into groups and roles, and take them out.")
-policy = typer.Typer(help="Check a policy's files; show a store's policy.")
+policy = typer.Typer(help="Check a policy's files; run its tests; show a store's policy.")
 
 app.command("init")(stores.init)
 app.command("ingest")(ingesting.ingest)
@@ -43,6 +43,7 @@ member.command("add")(changing.add_member)
 member.command("remove")(changing.remove_member)
 app.add_typer(policy, name="policy")
 policy.command("lint")(policies.lint)
+policy.command("test")(policies.run_tests)
 policy.command("show")(policies.show)
 app.command("log")(explaining.log)
 app.command("status")(stores.status)

@@ -89,11 +89,16 @@ def _explanation(facts: Mapping[str, Any]) -> Iterator[str]:
     for rule in facts.get("rules", ()):
         yield from _rule(rule["rule"], rule["path"], rule["relation"])
     for verdict in facts.get("verdicts", ()):
-        carried = ", carrying the request" if verdict["carried"] else ""
-        yield f"{verdict['actor']}{carried}: {verdict['reason']} on {verdict['label']}"
-        for rule in verdict["rules"]:
-            yield from _rule(rule["rule"], rule["membership"], rule["relation"])
-            yield from _granted(rule)
+        yield from verdict_lines(verdict)
+
+
+def verdict_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines that tell people what was decided of one actor, and the rules that matched."""
+    carried = ", carrying the request" if verdict["carried"] else ""
+    yield f"{verdict['actor']}{carried}: {verdict['reason']} on {verdict['label']}"
+    for rule in verdict["rules"]:
+        yield from _rule(rule["rule"], rule["membership"], rule["relation"])
+        yield from _granted(rule)
 
 
 def _rule(rule: str, path: list[str], relation: list[str]) -> Iterator[str]:
@@ -104,7 +109,8 @@ def _rule(rule: str, path: list[str], relation: list[str]) -> Iterator[str]:
 
 
 def _granted(rule: Mapping[str, Any]) -> Iterator[str]:
-    for granted in [rule["granted"], *rule["membership_granted"]]:
+    """Yield who granted a rule and its memberships, where a store's journal says so."""
+    for granted in [rule.get("granted"), *rule.get("membership_granted", ())]:
         if granted is not None:
             ticket = f", ticket {granted['ticket']}" if granted["ticket"] else ""
             yield f"    granted {granted['at']} by {granted['who']}: {granted['why']}{ticket}"
