@@ -24,6 +24,9 @@ from .policy_rows import Rule
 CASBIN_DEPTH = 10
 """Casbin's own default; it follows one link less (`policy_checks.DEPTH_MAX`)."""
 
+PARSING = threading.Lock()
+"""Held while a matcher is parsed, whichever snapshot it is for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -119,7 +122,7 @@ class _Enforcer(casbin.Enforcer):  # type: ignore[misc]
     """Casbin's enforcer, which cannot be switched off and parses its matcher once.
 
     Parsing in each call costs more than deciding does, and `ast.parse` fails at random when
-    threads of Python 3.11 call it at once (CPython issue 106905).
+    threads of Python 3.11 call it at once (CPython issue 106905), also for two snapshots.
     """
 
     @property
@@ -134,7 +137,8 @@ class _Enforcer(casbin.Enforcer):  # type: ignore[misc]
     def _get_expression(self, expr: str, functions: dict[str, Callable[..., Any]] | None = None) -> Any:
         kept = self.__dict__.get("_parsed")
         if kept is None or kept[0] != expr:
-            kept = self.__dict__["_parsed"] = (expr, casbin.Enforcer._get_expression(expr, functions))
+            with PARSING:
+                kept = self.__dict__["_parsed"] = (expr, casbin.Enforcer._get_expression(expr, functions))
         return kept[1]
 
 

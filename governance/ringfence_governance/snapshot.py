@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from ringfence_policies import model_text
 
 from . import identifiers
-from .casbin_engine import Engine, Question
+from .casbin_engine import PARSING, Engine, Question
 from .compiler import CompiledRequest, compile_request
 from .decisions import Asked, Decision, DecisionReason, Request, check_asked, checked
 from .errors import Finding, PolicyRefused
@@ -202,6 +202,10 @@ class Snapshot:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a policy snapshot is neither copied nor pickled; build it from its rows")
 
+    def __getstate__(self) -> NoReturn:
+        # Python's own would hand out every slot, the judge too.
+        raise TypeError("a policy snapshot is neither copied nor pickled; build it from its rows")
+
     def __repr__(self) -> str:
         index = self.__judge.index
         return f"Snapshot(revision={self.revision[:12]!r}, rules={index.rule_count}, links={index.link_count})"
@@ -217,7 +221,8 @@ class _Model:
 
     @classmethod
     def of(cls, text: str) -> _Model:
-        read = parse_model(text, "model.conf")
+        with PARSING:
+            read = parse_model(text, "model.conf")
         functions: dict[str, Callable[..., object]] = {
             "member": lambda links, principals, name: member(principals, name),
             "reach": lambda links, principals, names: reach(principals, names),
