@@ -251,7 +251,7 @@ def test_an_enforcer_switched_off_allows_everybody() -> None:
     held = build(rule("a/user:bob"))
     assert not hasattr(held, "enable_enforce")
     with pytest.raises(RuntimeError, match="cannot be switched off"):
-        held._Snapshot__judge._enforcer.enable_enforce(False)  # type: ignore[attr-defined]
+        held._Snapshot__judge.model.engine._enforcer.enable_enforce(False)  # type: ignore[attr-defined]
     assert not reads(held, "a/user:anybody")
 
 
