@@ -95,6 +95,7 @@ def _rules(
         label = labels[(number * 7 + dice.randrange(len(labels)) * TENANTS) % len(labels) + 1]
         named = label.named and label.tenant == tenant
         obj = label.label_id if named and dice.random() < 0.7 else f"{tenant}/set:s{dice.randrange(200)}"
+        bounded = ("2026-01-01T00:00:00Z", f"2026-{7 + number % 6:02}-01T00:00:00Z")
         yield Rule(
             sub,
             tenant,
@@ -102,7 +103,7 @@ def _rules(
             dice.choice(["read", "read", "read", "ingest", "audit"]),
             "any",
             dice.choice(PURPOSES) if dice.random() < 0.2 else "*",
-            *(("2026-01-01T00:00:00Z", f"2026-{7 + number % 6:02}-01T00:00:00Z") if dice.random() < 0.15 else (TIME_MIN, TIME_MAX)),
+            *(bounded if dice.random() < 0.15 else (TIME_MIN, TIME_MAX)),
             "deny" if dice.random() < 0.1 else "allow",
         )
 

@@ -47,14 +47,14 @@ class AtomSet(Set[int]):
     def holds_each(self, atoms: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Return, for each of some atoms (any shape, 0 or more), whether it is in the set."""
         known = atoms < len(self._mask)
-        if known.all():
-            return self._mask[atoms]
         found = np.zeros(atoms.shape, np.bool_)
         found[known] = self._mask[atoms[known]]
         return found
 
     def __contains__(self, atom: object) -> bool:
-        return isinstance(atom, int | np.integer) and 0 <= atom < len(self._mask) and bool(self._mask[atom])
+        if not isinstance(atom, int | np.integer):
+            return False
+        return bool(0 <= atom < len(self._mask) and self._mask[atom])
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._array.tolist())

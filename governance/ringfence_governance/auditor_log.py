@@ -50,9 +50,7 @@ def log(ground: Ground, auditor: Subject) -> list[dict[str, Any]]:
             if (entry := _log_entry(record, grant, tenant, whole)) is not None
         ]
         if whole:
-            shown += [
-                _policy_entry(entry, tenant) for entry in ground.history() if _is_of(entry, tenant)
-            ]
+            shown += [_policy_entry(entry, tenant) for entry in ground.history() if _is_of(entry, tenant)]
             # The journal knows seconds alone: within one, changes of policy come first.
             shown.sort(key=lambda entry: (entry["at"][:SECOND_CHARACTERS], entry["verb"] != POLICY_VERB))
         return Answer([], lambda as_of: shown, plan="log", counts={"records": len(shown)})

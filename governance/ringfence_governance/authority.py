@@ -106,9 +106,7 @@ def _compiled_atoms(segments: Sequence[LabelSegment], requests: Sequence[Compile
     return AtomSet(allowed)
 
 
-def _asked_atoms(
-    snapshot: Snapshot, table: LabelTable, subject: Subject, action: str, now: str
-) -> AtomSet:
+def _asked_atoms(snapshot: Snapshot, table: LabelTable, subject: Subject, action: str, now: str) -> AtomSet:
     """Put each distinct label to Casbin: what the compiler does not prove takes longer, and is the same."""
     answers: dict[str, bool] = {}
 

@@ -19,7 +19,7 @@ from casbin.rbac.default_role_manager import RoleManager
 
 from .matcher_values import member, purpose_ok, reach
 from .policy_index import LINK_KINDS
-from .policy_rows import Rule
+from .policy_rows import LinkKind, Rule
 
 CASBIN_DEPTH = 10
 """Casbin's own default; it follows one link less (`policy_checks.DEPTH_MAX`)."""
@@ -40,7 +40,7 @@ class Question:
 
     values: tuple[object, ...]
     rules: Sequence[Rule]
-    links: Mapping[str, Sequence[tuple[str, str]]]
+    links: Mapping[LinkKind, Sequence[tuple[str, str]]]
 
 
 class Engine:
@@ -153,7 +153,7 @@ class _GivenRoles(RoleManager):  # type: ignore[misc]
 
     def give(self, links: Sequence[tuple[str, str]]) -> None:
         """Hold these links and no others."""
-        self.all_links, self.all_roles = [], {}
+        super().__init__(CASBIN_DEPTH)
         for child, parent in links:
             self.add_link(child, parent)
 

@@ -244,10 +244,7 @@ def _distinct(fields: Sequence[str], rules: Iterable[Rule | None]) -> list[Rule 
 def _tried(leaf: Leaf, segment: LabelSegment, values: Values) -> Mask:
     """Return where the condition is true, asked once for each distinct value of the fields it reads."""
     columns = [segment.columns[name] for name in leaf.label_fields]
-    if len(columns) == 1:
-        codes, combined = columns[0].codes, [(value,) for value in columns[0].values]
-    else:
-        codes, combined = _combined(columns)
+    codes, combined = _combined(columns)
     shown = _Shown()
     values.obj = cast("MatchedObject", shown)
     truths = np.zeros(len(combined), np.bool_)
@@ -263,6 +260,8 @@ class _Shown:
 
 def _combined(columns: Sequence[Any]) -> tuple[Rows, list[tuple[object, ...]]]:
     """Return the distinct combinations of values, and for each label which one it has."""
+    if len(columns) == 1:
+        return columns[0].codes, [(value,) for value in columns[0].values]
     sizes = [len(column.values) for column in columns]
     if not columns or np.prod(sizes, dtype=np.float64) > _COMBINATIONS_MAX:
         raise NotCompilable("a condition spans no field, or too many values")
@@ -275,7 +274,7 @@ def _combined(columns: Sequence[Any]) -> tuple[Rows, list[tuple[object, ...]]]:
 
 def _dense(found: Found, size: int) -> Mask:
     if found.dtype == np.bool_:
-        return found
+        return cast("Mask", found)
     mask = np.zeros(size, np.bool_)
     mask[found] = True
     return mask

@@ -205,5 +205,3 @@ def _add_provenance(ground: Ground, body: dict[str, Any]) -> None:
                 rule[f"{path}_granted"] = [
                     granted(Link("g", child, parent)) if parent != ANY else None for child, parent in steps
                 ]
-
-

@@ -146,7 +146,7 @@ class _Places:
                 raise NotCompilable("a field holds both names and others")
             pairs += [(code, where.setdefault(name, len(where))) for name in value.each()]
         rows, names = _joined(column.codes, len(column.values), pairs)
-        order = np.lexsort((rows, names))
+        order = np.lexsort((rows, names)).astype(np.int32)
         return cls(where, rows[order], _starts(names, len(where)), holding=True)
 
     def of_name(self, name: object) -> Rows:

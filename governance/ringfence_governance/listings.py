@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from . import authority
 from .identifiers import ACTOR_KINDS, kind_of, tenant_of
-from .labels import Label, LabelEntry, LabelTable
+from .label_table import LabelTable
+from .labels import Label, LabelEntry
 from .policy_rows import ANY, Facts, PolicyRows, Rule
 from .snapshot import Snapshot
 from .subjects import Subject

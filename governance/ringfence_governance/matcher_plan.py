@@ -13,7 +13,7 @@ import ast
 import operator
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from .matcher_tree import (
     Either,
@@ -38,15 +38,15 @@ FUNCTION_LINKS: dict[str, LinkKind] = {"g": "g", "g2": "g2", "g3": "g3", "purpos
 BOOLEANS = frozenset({"carried", "known", "labelled"})
 """Attributes that may stand alone as a condition."""
 
-_COMPARISONS: dict[type[ast.cmpop], Callable[[object, object], object]] = {
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], object]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda left, right: left in right,  # type: ignore[operator]
-    ast.NotIn: lambda left, right: left not in right,  # type: ignore[operator]
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
 }
 
 
@@ -199,10 +199,11 @@ class _Reader:
         if len(arguments) != 2:
             raise NotCompilable(f"{name} with {len(arguments)} arguments")
         first, second = arguments
-        if kind := FUNCTION_LINKS.get(name):
+        kind = FUNCTION_LINKS.get(name)
+        if kind is not None:
             self.walks.append(Walk(kind, first))
-        if name in ("g", "g2", "g3"):
-            return self._link(tree, name, first, second)
+        if kind is not None and name == kind:
+            return self._link(tree, kind, first, second)
         function = self._functions.get(name)
         if function is None:
             raise NotCompilable(f"function not known: {name}")

@@ -13,10 +13,12 @@ from functools import cache
 from typing import Literal
 
 from . import authority, listings
+from .atom_sets import AtomSet
 from .decisions import Request
 from .explanation import Verdict, verdict
 from .identifiers import tenant_of
-from .labels import LabelEntry, LabelTable, NamedLabel
+from .label_table import LabelTable
+from .labels import LabelEntry, NamedLabel
 from .listings import Readers
 from .policy_rows import Rule
 from .policy_text import PolicyBundle
@@ -202,7 +204,7 @@ class _Asked:
                 yield from _listed(case, self._who(case.label, case.may, at))
         yield "why", _granted([_rules(each) for each in verdicts])
 
-    def _ask_readable(self, subject: Subject, action: str, at: str) -> frozenset[int]:
+    def _ask_readable(self, subject: Subject, action: str, at: str) -> AtomSet:
         return authority.readable_atoms(self._snapshot, self._table, subject, action=action, now=at)
 
     def _ask_what(self, subject: Subject, action: str, at: str) -> frozenset[str]:

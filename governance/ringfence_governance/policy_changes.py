@@ -85,9 +85,7 @@ def matching_rows(
     found = tuple(
         rule
         for rule in moment.snapshot.index.by_subject.get(sub) or ()
-        if (rule.act, rule.obj) == (action, object_id)
-        and rule.eft == "allow"
-        and rule.dom == tenant
+        if (rule.act, rule.obj) == (action, object_id) and rule.eft == "allow" and rule.dom == tenant
     )
     if not found:
         # What is found is recorded when it is removed; that there is none is an answer too.

@@ -171,7 +171,9 @@ class PolicyIndex:
         of_subject, of_object = self.by_subject.get(rule.sub) or (), self.by_object.get(rule.obj) or ()
         return min(of_subject, of_object, key=len)
 
-    def _with_link(self, link: Link, change: Callable[[Names, str, str], Names], link_count: int) -> PolicyIndex:
+    def _with_link(
+        self, link: Link, change: Callable[[Names, str, str], Names], link_count: int
+    ) -> PolicyIndex:
         above = self.above | {link.kind: change(self.above[link.kind], link.child, link.parent)}
         beneath = self.beneath | {link.kind: change(self.beneath[link.kind], link.parent, link.child)}
         return replace(self, above=above, beneath=beneath, link_count=link_count)
@@ -201,9 +203,7 @@ def _grouped(pairs: Iterable[tuple[str, T]]) -> HashTrieMap[str, tuple[T, ...]]:
     return HashTrieMap({name: tuple(sorted(values)) for name, values in found.items()})
 
 
-def _with(
-    mapping: HashTrieMap[str, tuple[T, ...]], name: str, value: T
-) -> HashTrieMap[str, tuple[T, ...]]:
+def _with(mapping: HashTrieMap[str, tuple[T, ...]], name: str, value: T) -> HashTrieMap[str, tuple[T, ...]]:
     values = list(mapping.get(name) or ())
     insort(values, value)
     return mapping.insert(name, tuple(values))

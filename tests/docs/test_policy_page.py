@@ -19,7 +19,8 @@ import pytest
 from ringfence_governance import identifiers, policy_checks, policy_rows, policy_text, row_fields, subjects
 from ringfence_governance.authority import allowed, allowed_on_policy, explain, readable_atoms
 from ringfence_governance.errors import PolicyRefused
-from ringfence_governance.labels import FIELDS, LEVEL_MAX, LabelEntry, LabelTable
+from ringfence_governance.label_table import LabelTable
+from ringfence_governance.labels import FIELDS, LEVEL_MAX, LabelEntry
 from ringfence_governance.policy_text import load_directory, parse_labels_yaml
 from ringfence_governance.snapshot import Snapshot
 from ringfence_governance.strict_yaml import parse

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ringfence_governance.errors import PolicyRefused
-from ringfence_governance.labels import Label, LabelEntry, LabelTable
+from ringfence_governance.label_table import LabelTable
+from ringfence_governance.labels import Label, LabelEntry
 from ringfence_governance.policy_rows import Facts, Link, PolicyRows, Row, Rule
 from ringfence_governance.snapshot import Request
 from ringfence_governance.subjects import Subject

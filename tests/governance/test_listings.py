@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from ringfence_governance import authority
-from ringfence_governance.labels import Label, LabelEntry, LabelTable
+from ringfence_governance.label_table import LabelTable
+from ringfence_governance.labels import Label, LabelEntry
 from ringfence_governance.listings import Readers, what_may, who_may
 from ringfence_governance.policy_text import parse_policy_csv
 from ringfence_governance.snapshot import Snapshot

@@ -80,7 +80,9 @@ def test_what_is_not_lower_is_readable_to_nobody_new(seed: int) -> None:
         world = random_world(dice)
         old_id, new_id = dice.sample(["a/label:l1", "a/label:l2", "a/label:l3"], 2)
         new = narrowed(dice, world.labels[old_id])
-        if lowering(new, world.labels[old_id]) or not names_alike(PolicyIndex.build(world.rows), new_id, old_id):
+        if lowering(new, world.labels[old_id]) or not names_alike(
+            PolicyIndex.build(world.rows), new_id, old_id
+        ):
             continue
         compared += 1
         world.labels[new_id] = new

@@ -15,7 +15,7 @@ import casbin
 import pytest
 from casbin.rbac.default_role_manager import RoleManager
 
-from ringfence_governance import casbin_engine
+from ringfence_governance import casbin_engine, policy_judge
 from ringfence_governance import snapshot as snapshot_module
 from ringfence_governance.errors import PolicyRefused
 from ringfence_governance.labels import Label
@@ -131,12 +131,12 @@ def test_an_exception_while_deciding_is_a_no(snapshot: Snapshot, monkeypatch: py
         raise RecursionError
 
     assert snapshot.decide(ask()).allowed
-    monkeypatch.setattr(snapshot_module, "MatchedObject", broken)
+    monkeypatch.setattr(policy_judge, "MatchedObject", broken)
     assert snapshot.decide(ask()) == Decision(False, None, "error")
 
 
 def test_an_attribute_the_matcher_does_not_find_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot_module, "MatchedContext", lambda request: object())
+    monkeypatch.setattr(policy_judge, "MatchedContext", lambda request: object())
     assert build(POLICY).decide(ask()) == Decision(False, None, "error")
 
 
@@ -200,9 +200,9 @@ def test_fields_that_run_together_do_not_collide() -> None:
 
 def test_another_model_function_or_engine_is_another_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     revisions = {build(POLICY).revision}
-    monkeypatch.setattr(snapshot_module, "FUNCTIONS_VERSION", "2")
+    monkeypatch.setattr(policy_judge, "FUNCTIONS_VERSION", "2")
     revisions.add(build(POLICY).revision)
-    monkeypatch.setattr(snapshot_module, "version", lambda _: "2.9.9")
+    monkeypatch.setattr(policy_judge, "version", lambda _: "2.9.9")
     revisions.add(build(POLICY).revision)
     changed = model_text().replace('r.act != "delegate"', 'r.act != "nothing"')
     monkeypatch.setattr(snapshot_module, "model_text", lambda: changed)
@@ -335,7 +335,7 @@ def reachable(root: object, depth: int) -> Iterator[tuple[str, object]]:
 
 
 def test_no_public_attribute_leads_to_an_enforcer_a_model_or_a_role_manager(snapshot: Snapshot) -> None:
-    engine = (casbin.Enforcer, casbin.Model, RoleManager, snapshot_module._Judge)
+    engine = (casbin.Enforcer, casbin.Model, RoleManager, policy_judge.Judge)
     paths = [path for path, found in reachable(snapshot, 5) if isinstance(found, engine)]
     assert not paths
     names = {name for _, found in reachable(snapshot, 5) for name in dir(found)}

@@ -92,7 +92,7 @@ def test_the_deciding_rules_are_numbers_of_the_journal(filled: World) -> None:
     filled.see(HAL)
     numbers = last(filled)["rules"]
     assert isinstance(numbers, list)
-    decided = {entry.change.row for entry in filled.ground.moment().history if entry.sequence in numbers}
+    decided = {entry.change.row for entry in filled.ground.history() if entry.sequence in numbers}
     assert {(rule.act, rule.rel) for rule in decided} == {("read", "reader")}  # type: ignore[union-attr]
 
 

