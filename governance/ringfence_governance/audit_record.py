@@ -16,7 +16,8 @@ from typing import Literal
 RECORD_VERSION = 1
 """Raised with each change of a field's meaning."""
 
-Outcome = Literal["allowed", "refused", "error"]
+Outcome = Literal["allowed", "refused", "error", "alarm"]
+"""`alarm`: what was about to leave was refused when it was put to Casbin again; nothing left."""
 
 
 @dataclass(frozen=True, slots=True)

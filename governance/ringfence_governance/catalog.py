@@ -70,6 +70,10 @@ class Catalog:
         """Close the database."""
         self._database.close()
 
+    def mark(self) -> tuple[int, int]:
+        """Return a mark of everything committed so far; see :meth:`Database.mark`."""
+        return self._database.mark()
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection that sees one consistent state."""
@@ -105,7 +109,15 @@ class Catalog:
         newest = connection.execute(
             select(schema.entries.c.at).order_by(schema.entries.c.sequence.desc()).limit(1)
         ).scalar()
-        self._latest = max(self._latest, self.ambient.now(), str(newest or ""))
+        return self.now_from(str(newest or ""))
+
+    def now_from(self, newest: str) -> str:
+        """Return :meth:`now` where the newest entry's time is known.
+
+        Args:
+            newest: UTC; empty if it was said already.
+        """
+        self._latest = max(self._latest, self.ambient.now(), newest)
         return self._latest
 
     def next_entry(self, connection: Connection, kind: str) -> tuple[int, str]:

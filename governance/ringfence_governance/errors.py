@@ -13,8 +13,10 @@
     ├── StoreError              the store itself: open the right one, or repair it
     │   ├── StoreVersionMismatch
     │   ├── StoreBusy           another writer holds the lease: wait or retry
+    │   ├── SequenceUnconfirmed nobody can say in time whether anything changed, so the answer is no
     │   ├── WriterExpelled      this writer lost its lease: start again
     │   └── StoreCorrupt        a row does not open, or a seal does not fit
+    │       └── RecheckFailed   Casbin says no to a row that was about to leave: an alarm
     ├── KeyUnavailable          the key file is missing, misplaced or too open
     └── AuditUnavailable        no record could be made durable, so no result left
 
@@ -103,12 +105,27 @@ class StoreBusy(StoreError):
     """Another writer holds the lease, or the store kept changing during a read."""
 
 
+class SequenceUnconfirmed(StoreError):
+    """Whether the policy changed cannot be learnt within the stated time, so nothing is answered."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"{found}; nothing is answered", hint="see whether the disk or another process holds it")
+
+
 class WriterExpelled(StoreError):
     """This writer's lease was taken over; nothing of it was published."""
 
 
 class StoreCorrupt(StoreError):
     """A row does not open under the key its label and document say."""
+
+
+class RecheckFailed(StoreCorrupt):
+    """Asked once more, Casbin refused a row that was about to leave. Nothing left; the log has an alarm."""
+
+    def __init__(self, atoms: tuple[int, ...]) -> None:
+        self.atoms = atoms
+        super().__init__("a row about to leave was not allowed when asked again; no result leaves")
 
 
 class KeyUnavailable(RingfenceError):

@@ -103,7 +103,7 @@ class Explanation:
 
 def verdict(snapshot: Snapshot, request: Request) -> Verdict:
     """Return the decision on one request with every rule that matched."""
-    decision = snapshot.decide(request)
+    decision = snapshot.decide_kept(request)
     rules = snapshot.matching(request) if decision.reason != "error" else ()
     ordered = sorted(rules, key=lambda rule: (rule.eft != "deny", rule))
     reasons = tuple(

@@ -7,7 +7,7 @@ publication in it belong together. Nothing here leaves governance.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -54,6 +54,7 @@ class Moment:
 class _Kept:
     """What is kept between calls, each bound to the number it was made at."""
 
+    moment: tuple[tuple[int, int], Moment] | None = None
     policy: StandingPolicy | None = None
     labels: LabelTable | None = None
     readable: dict[tuple[object, ...], tuple[str, str, AtomSet]] = field(default_factory=dict)
@@ -104,9 +105,22 @@ class Ground:
         self.keys.close()
 
     def moment(self) -> Moment:
-        """Return the store as it stands now: policy, labels and publication at one sequence."""
+        """Return the store as it stands now: policy, labels and publication at one sequence.
+
+        Raises:
+            SequenceUnconfirmed: Whether anything changed cannot be learnt in time.
+        """
+        mark = self.catalog.mark()
+        with self._lock:
+            kept = self._kept.moment
+        if kept is not None and kept[0] == mark:
+            return replace(kept[1], now=self.catalog.now_from(""))
         with self.catalog.read() as connection:
-            return self.moment_in(connection)
+            found = self.moment_in(connection)
+        # The mark is older than what was read: a change in between shows at the next call.
+        with self._lock:
+            self._kept.moment = (mark, found)
+        return found
 
     def moment_in(self, connection: Connection) -> Moment:
         """Return the moment a transaction sees."""
@@ -130,6 +144,11 @@ class Ground:
 
     def moved(self, grant: Grant) -> bool:
         """Say whether policy, labels' meanings or rows changed since a grant was made, or its time is over."""
+        mark = self.catalog.mark()
+        with self._lock:
+            kept = self._kept.moment
+        if kept is not None and kept[0] == mark and kept[1].sequence == grant.sequence:
+            return self.catalog.now_from("") >= grant.expires_at
         with self.catalog.read() as connection:
             return self.catalog.changed_since(connection, grant.sequence) or (
                 self.catalog.now(connection) >= grant.expires_at

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from typing import Generic, TypeVar
 
-from .decisions import Decision, Request
+from .decisions import Request
+
+T = TypeVar("T")
 
 KEPT_MAX = 65_536
 """How many decisions of one policy are kept; the one not asked for longest goes first."""
@@ -18,20 +21,20 @@ KEPT_MAX = 65_536
 _Key = tuple[object, ...]
 
 
-class KeptDecisions:
-    """The decisions of one policy. Safe to use from several threads."""
+class KeptDecisions(Generic[T]):
+    """What one policy answered. Safe to use from several threads."""
 
     __slots__ = ("_kept", "_lock")
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[_Key, tuple[str, str, Decision]] = OrderedDict()
+        self._kept: OrderedDict[_Key, tuple[str, str, T]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, request: Request) -> Decision | None:
-        """Return the decision on a well-formed request, if it was made and still holds."""
+    def get(self, request: Request) -> T | None:
+        """Return the answer to a well-formed request, if it was given and still holds."""
         key = _key(request)
         with self._lock:
             found = self._kept.get(key)
@@ -40,10 +43,10 @@ class KeptDecisions:
             self._kept.move_to_end(key)
         return found[2]
 
-    def keep(self, request: Request, decision: Decision, valid_until: str) -> None:
-        """Keep a decision from the request's time until another."""
+    def keep(self, request: Request, answer: T, valid_until: str) -> None:
+        """Keep an answer from the request's time until another."""
         with self._lock:
-            self._kept[_key(request)] = (request.now, valid_until, decision)
+            self._kept[_key(request)] = (request.now, valid_until, answer)
             while len(self._kept) > KEPT_MAX:
                 self._kept.popitem(last=False)
 

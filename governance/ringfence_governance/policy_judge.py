@@ -89,13 +89,14 @@ class _Purposes:
 class Judge:
     """Casbin over these rows, and what it reads of them."""
 
-    __slots__ = ("_kept", "_rows", "index", "model")
+    __slots__ = ("_decisions", "_matches", "_rows", "index", "model")
 
     def __init__(self, index: PolicyIndex, model: JudgedModel) -> None:
         self.index = index
         self.model = model
         self._rows: PolicyRows | None = None
-        self._kept = KeptDecisions()
+        self._decisions = KeptDecisions[Decision]()
+        self._matches = KeptDecisions[tuple[Rule, ...]]()
 
     def revision(self) -> str:
         """Return the digest of model, functions, engine version and rows."""
@@ -123,13 +124,13 @@ class Judge:
         """See :meth:`Snapshot.decide_kept`."""
         try:
             checked(request)
-            kept = self._kept.get(request)
+            kept = self._decisions.get(request)
         except Exception:  # noqa: BLE001  (whatever went wrong, the answer is no)
             return _ERROR
         if kept is None:
             kept = self.decide(request)
             if kept.reason != "error":
-                self._kept.keep(request, kept, self._valid_until(request))
+                self._decisions.keep(request, kept, self._valid_until(request))
         return kept
 
     def _valid_until(self, request: Request) -> str:
@@ -142,7 +143,12 @@ class Judge:
 
     def matching(self, request: Request) -> tuple[Rule, ...]:
         """See :meth:`Snapshot.matching`."""
-        return tuple(self.model.engine.matching(self._question(request)))
+        checked(request)
+        kept = self._matches.get(request)
+        if kept is None:
+            kept = tuple(self.model.engine.matching(self._question(request)))
+            self._matches.keep(request, kept, self._valid_until(request))
+        return kept
 
     def compiled(self, asked: Asked) -> CompiledRequest:
         """See :meth:`Snapshot.compiled`."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from . import as_of, authority, rows
-from .audit_record import AuditRecord
-from .errors import InvalidInput, NotReadable, Refused, RingfenceError, StoreBusy, StoreCorrupt
+from .audit_record import AuditRecord, Outcome
+from .errors import InvalidInput, NotReadable, RecheckFailed, Refused, RingfenceError, StoreBusy
 from .floors import given_digest
 from .grants import Grant
 from .ground import Ground
@@ -184,19 +184,23 @@ def _refuse_moved(ground: Ground, grant: Grant) -> None:
 def _recheck(grant: Grant, found: Sequence[tuple[str, int]]) -> None:
     """Put the label of every row about to leave to Casbin once more.
 
+    The first time for this policy, label and subject that is a real `enforce_ex`; the decision is kept.
+
     Raises:
-        StoreCorrupt: Casbin says no to a row the readable set held. Nothing leaves.
+        RecheckFailed: Casbin says no to a row the readable set held. Nothing leaves.
     """
-    for atom in {atom for _, atom in found}:
-        entry = grant.table.entries.get(atom)
-        if (
-            entry is None
-            or atom not in grant.atoms
-            or not authority.allowed(
-                grant.snapshot, grant.subject, entry, grant.table, grant.action, grant.now
-            )
-        ):
-            raise StoreCorrupt("a row about to leave was not allowed when asked again; no result leaves")
+    refused = [atom for atom in sorted({atom for _, atom in found}) if not _allowed(grant, atom)]
+    if refused:
+        raise RecheckFailed(tuple(refused))
+
+
+def _allowed(grant: Grant, atom: int) -> bool:
+    entry = grant.table.entries.get(atom)
+    return (
+        entry is not None
+        and atom in grant.atoms
+        and authority.allowed(grant.snapshot, grant.subject, entry, grant.table, grant.action, grant.now)
+    )
 
 
 def _append(
@@ -209,13 +213,12 @@ def _append(
     started: float,
     error: RingfenceError | None,
 ) -> None:
-    refused = isinstance(error, NotReadable | Refused)
     left = answer.rows if answer is not None else ()
     ground.audit.append(
         AuditRecord(
             verb=verb,
             action=grant.action,
-            outcome="allowed" if error is None else "refused" if refused else "error",
+            outcome=_outcome(error),
             chain=authority.subject_facts(grant.snapshot, grant.subject, grant.now),
             asserted_by=ground.asserted_by,
             purpose=grant.subject.purpose,
@@ -230,10 +233,25 @@ def _append(
             query=ground.query_digest(query),
             plan=answer.plan if answer is not None else "",
             counts=answer.counts if answer is not None else {},
-            detail={} if error is None else {"error": type(error).__name__},
+            detail=_detail(error),
             duration_ms=round((time.monotonic() - started) * 1000, 3),
         )
     )
+
+
+def _outcome(error: RingfenceError | None) -> Outcome:
+    if error is None:
+        return "allowed"
+    if isinstance(error, NotReadable | Refused):
+        return "refused"
+    return "alarm" if isinstance(error, RecheckFailed) else "error"
+
+
+def _detail(error: RingfenceError | None) -> dict[str, object]:
+    if error is None:
+        return {}
+    atoms = {"atoms": list(error.atoms)} if isinstance(error, RecheckFailed) else {}
+    return {"error": type(error).__name__, **atoms}
 
 
 def _given(ground: Ground, grant: Grant, documents: Sequence[str]) -> list[tuple[str, int]]:

@@ -129,6 +129,8 @@ class Snapshot:
     def matching(self, request: Request) -> tuple[Rule, ...]:
         """Return every rule, allowing and denying, whose matcher is true for the request, sorted.
 
+        Asked of Casbin the first time, and kept as decisions are.
+
         Raises:
             InvalidInput: The request is malformed.
         """

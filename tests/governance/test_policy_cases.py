@@ -471,7 +471,7 @@ class _Explained:
 @pytest.mark.parametrize("label", [DIARY, "acme/policy"])
 def test_an_error_while_deciding_is_no_deny(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store refuses on an error; a test that expects a refusal must not pass by one."""
-    monkeypatch.setattr(Snapshot, "decide", lambda self, request: Decision(False, None, "error"))
+    monkeypatch.setattr(Snapshot, "decide_kept", lambda self, request: Decision(False, None, "error"))
     found = result(f"who: acme/user:eve, may: audit, label: {label}, answer: deny")
     assert (found.failure, found.found) == ("error", "deny")
     assert found.reasons[0].decision.reason == "error"

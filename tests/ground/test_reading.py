@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ringfence_governance import authority, lance_tables, reading, rows
+from ringfence_governance.casbin_engine import Engine, Question
 from ringfence_governance.errors import (
     AuditUnavailable,
     NotReadable,
@@ -22,6 +23,7 @@ from ringfence_governance.errors import (
 from ringfence_governance.grants import Grant
 from ringfence_governance.ground import Ground
 from ringfence_governance.key_store import Keyring, KeyStore
+from ringfence_governance.policy_rows import Rule
 from ringfence_governance.reading import Answer, GrantedReader
 
 from .worlds import World, make_world, subject
@@ -146,7 +148,30 @@ def test_a_wrong_readable_set_lets_nothing_leave(planted: World) -> None:
     with pytest.raises(StoreCorrupt, match="was not allowed when asked again; no result leaves"):
         planted.see(BOB)
     record = planted.records()[-1]
-    assert (record["outcome"], record["rows"], record["detail"]) == ("error", [], {"error": "StoreCorrupt"})
+    payroll = atom_of(planted, "acme/label:payroll")
+    assert (record["outcome"], record["rows"]) == ("alarm", [])
+    assert record["detail"] == {"error": "RecheckFailed", "atoms": [payroll]}
+
+
+def test_the_re_check_is_a_real_enforce_the_first_time_and_then_the_kept_one(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = Engine.decide
+
+    def decide(self: Engine, question: Question) -> tuple[bool, Rule | None]:
+        asked.append(question.values[2].id)  # type: ignore[attr-defined]
+        return real(self, question)
+
+    monkeypatch.setattr(Engine, "decide", decide)
+    filled.see(HAL)
+    assert {"acme/label:payroll", "acme/label:staff"} <= set(asked)
+    asked.clear()
+    filled.see(HAL)
+    assert "acme/label:payroll" not in asked
+    filled.add("p", BOB, "acme", "acme/label:payroll", "audit", "any", "*", "-", "-", "allow")
+    filled.see(HAL)
+    assert "acme/label:payroll" in asked, "another policy is asked anew"
 
 
 def test_without_the_re_check_a_wrong_readable_set_would_let_it_leave(
