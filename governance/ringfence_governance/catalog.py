@@ -6,6 +6,7 @@ number; a reader that sees the same number twice saw nothing change between.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,12 +28,13 @@ NEW_LABEL = "label"
 class Catalog:
     """The open catalog, with the two keys it needs: one seals names, one makes digests."""
 
-    __slots__ = ("_cipher", "_database", "_digest_key", "_latest", "ambient", "store_id")
+    __slots__ = ("_changing", "_cipher", "_database", "_digest_key", "_latest", "ambient", "store_id")
 
     def __init__(self, path: Path, store_id: str, keys: KeyStore, ambient: Ambient) -> None:
         self._database = Database(path)
         self.store_id = store_id
         self._latest = ""
+        self._changing = threading.RLock()
         self.ambient = ambient
         self._cipher = Cipher(keys.store_key("catalog"))
         self._digest_key = keys.store_key("digest")
@@ -83,8 +85,17 @@ class Catalog:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection that holds the write lock; see :meth:`Database.write`."""
-        with self._database.write() as connection:
+        with self._changing, self._database.write() as connection:
             yield connection
+
+    @contextmanager
+    def held_still(self) -> Iterator[None]:
+        """Let nothing be written through this catalog by other threads meanwhile.
+
+        Other processes, and other doors to the store, are not held back.
+        """
+        with self._changing:
+            yield
 
     def sequence(self, connection: Connection) -> int:
         """Return the newest number; 0 in an empty catalog."""

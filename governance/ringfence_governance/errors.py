@@ -109,7 +109,9 @@ class SequenceUnconfirmed(StoreError):
     """Whether the policy changed cannot be learnt within the stated time, so nothing is answered."""
 
     def __init__(self, found: str) -> None:
-        super().__init__(f"{found}; nothing is answered", hint="see whether the disk or another process holds it")
+        super().__init__(
+            f"{found}; nothing is answered", hint="see whether the disk or another process holds it"
+        )
 
 
 class WriterExpelled(StoreError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -26,6 +27,8 @@ from .subjects import Subject
 T = TypeVar("T")
 ATTEMPTS_MAX = 20
 """How often a read starts again because the store changed under it."""
+ATTEMPTS_BESIDE_CHANGES = 3
+"""How many of them let this process change the store meanwhile; then changes wait until the read is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +132,16 @@ def read(
         StoreBusy: The store changed at every attempt.
     """
     started = time.monotonic()
-    for _attempt in range(ATTEMPTS_MAX):
-        grant = ground.grant(subject, action)
-        try:
-            return _answer(ground, grant, verb, query, work, started)
-        except _Moved:
-            continue
-        finally:
-            ground.issued.withdraw(grant)
+    for attempt in range(ATTEMPTS_MAX):
+        beside = attempt < ATTEMPTS_BESIDE_CHANGES
+        with nullcontext() if beside else ground.catalog.held_still():
+            grant = ground.grant(subject, action)
+            try:
+                return _answer(ground, grant, verb, query, work, started)
+            except _Moved:
+                continue
+            finally:
+                ground.issued.withdraw(grant)
     ground.record(subject, verb, action, "error", detail={"error": StoreBusy.__name__})
     raise StoreBusy(f"the store changed during all {ATTEMPTS_MAX} attempts to read it; try again")
 
