@@ -98,11 +98,14 @@ def readable_until(
 
 def _compiled_atoms(segments: Sequence[LabelSegment], requests: Sequence[CompiledRequest]) -> AtomSet:
     allowed = np.zeros(max((segment.atom_max for segment in segments), default=0) + 1, np.bool_)
-    for segment in segments:
-        allowed[segment.atoms] = np.logical_and.reduce([request.allowed(segment) for request in requests])
+    for place, segment in enumerate(segments):
+        if place:
+            allowed[segment.atoms] = False  # what an earlier segment says of an atom no longer holds
+        found = np.logical_and.reduce([request.allowed(segment) for request in requests])
+        allowed[segment.atoms[np.flatnonzero(found)]] = True
     whole = [segment.whole(allowed) for segment in segments]
-    for segment, found in zip(segments, whole, strict=True):
-        allowed[segment.compound_atoms] = found
+    for segment, all_parts in zip(segments, whole, strict=True):
+        allowed[segment.compound_atoms] = all_parts
     return AtomSet(allowed)
 
 

@@ -60,10 +60,7 @@ class Column:
         places = self._places[0]
         if places.holding is not holding:
             raise NotCompilable("a field is not of the kind the matcher asks for")
-        found = [rows for name in names if (rows := places.of_name(name)).size]
-        if len(found) < 2:
-            return found[0] if found else EMPTY
-        return np.unique(np.concatenate(found))
+        return places.of_names(names, len(self.codes))
 
 
 class LabelSegment:
@@ -149,9 +146,20 @@ class _Places:
         order = np.lexsort((rows, names)).astype(np.int32)
         return cls(where, rows[order], _starts(names, len(where)), holding=True)
 
-    def of_name(self, name: object) -> Rows:
-        place = self._where.get(name)
-        return EMPTY if place is None else self._order[self._starts[place] : self._starts[place + 1]]
+    def of_names(self, names: Collection[object], size: int) -> Rows:
+        """Return the rows, of so many, that hold any of the names, ascending."""
+        known = [place for name in names if (place := self._where.get(name)) is not None]
+        if len(known) < 2:
+            return self._of_place(known[0]) if known else EMPTY
+        places = np.array(known, np.int32)
+        rows = self._order[_ranges(self._starts[places], self._starts[places + 1])]
+        # A row may hold several of the names. Marking finds each once, in order, faster than sorting does.
+        marked = np.zeros(size, np.bool_)
+        marked[rows] = True
+        return np.flatnonzero(marked).astype(np.int32)
+
+    def _of_place(self, place: int) -> Rows:
+        return self._order[self._starts[place] : self._starts[place + 1]]
 
 
 def _part_atoms(entry: LabelEntry, by_id: Mapping[str, LabelEntry]) -> list[int]:
@@ -195,6 +203,11 @@ def _joined(codes: Rows, count: int, pairs: Iterable[tuple[int, int]]) -> tuple[
     starts = _starts(flat[:, 0], count)  # the pairs come by code
     held = np.diff(starts)[codes]
     rows = np.repeat(np.arange(len(codes), dtype=np.int32), held)
-    first = np.repeat(starts[codes], held)
-    within = np.arange(len(rows), dtype=np.int64) - np.repeat(np.cumsum(held) - held, held)
-    return rows, flat[first + within, 1].astype(np.int32)
+    return rows, flat[_ranges(starts[codes], starts[codes + 1]), 1].astype(np.int32)
+
+
+def _ranges(starts: Rows, ends: Rows) -> npt.NDArray[np.int64]:
+    """Return the numbers from each start to before its end, one range after the other."""
+    sizes = ends - starts
+    before = np.cumsum(sizes, dtype=np.int64) - sizes
+    return np.arange(sizes.sum(), dtype=np.int64) + np.repeat(starts - before, sizes)

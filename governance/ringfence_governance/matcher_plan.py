@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from .matcher_tree import (
     Either,
     Evaluate,
+    EvaluateEach,
     Every,
     Leaf,
     Lookup,
@@ -37,6 +39,9 @@ FUNCTION_LINKS: dict[str, LinkKind] = {"g": "g", "g2": "g2", "g3": "g3", "purpos
 """Functions that follow links upwards, from their first argument, and links of which kind."""
 BOOLEANS = frozenset({"carried", "known", "labelled"})
 """Attributes that may stand alone as a condition."""
+
+Ask = Callable[[Any, Any], object]
+"""A comparison, or a function of two arguments over the links of one policy."""
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], object]] = {
     ast.Eq: operator.eq,
@@ -192,7 +197,9 @@ class _Reader:
             probe = next((_probed(one, other) for one, other in pair if _probes(one, other)), None)
         if isinstance(tree.ops[0], ast.In) and _looks_up(right, left):
             lookup = Lookup(str(right.label_field), True, lambda values: (left.evaluate(values),))
-        return _leaf(tree, (left, right), evaluate, lookup, probe)
+        return _leaf(
+            tree, (left, right), evaluate, lookup, probe, _each_of(left, right, lambda values: compare)
+        )
 
     def _call(self, tree: ast.Call, name: str) -> Leaf:
         arguments = tuple(map(self._operand, tree.args))
@@ -218,7 +225,8 @@ class _Reader:
                 lookup = Lookup(second.label_field, name == "reach", _each(first))
             if name == "member" and second.rule_field is not None and "rule" not in first.sides:
                 probe = (second.rule_field, _each(first))
-        return _leaf(tree, arguments, evaluate, lookup, probe)
+        each = _each_of(first, second, lambda values: partial(function, values.links))
+        return _leaf(tree, arguments, evaluate, lookup, probe, each)
 
     def _link(self, tree: ast.Call, name: LinkKind, first: Operand, second: Operand) -> Leaf:
         """`g2(x, y)`: y is x, or x is in y."""
@@ -266,6 +274,7 @@ def _leaf(
     evaluate: Evaluate,
     lookup: Lookup | None = None,
     probe: tuple[str, NamesOf] | None = None,
+    each: EvaluateEach | None = None,
 ) -> Leaf:
     rule_fields = {operand.rule_field for operand in operands} - {None}
     label_fields = {operand.label_field for operand in operands} - {None}
@@ -276,8 +285,25 @@ def _leaf(
         label_fields=tuple(sorted(map(str, label_fields))),
         evaluate=evaluate,
         lookup=lookup,
+        each=each,
         probe=probe,
     )
+
+
+def _each_of(first: Operand, second: Operand, asking: Callable[[Values], Ask]) -> EvaluateEach | None:
+    """Return what asks about many values of the one label field that is read; what else is read, it reads once."""
+
+    def each_first(values: Values, shown: Sequence[object]) -> list[object]:
+        ask, other = asking(values), second.evaluate(values)
+        return [ask(value, other) for value in shown]
+
+    def each_second(values: Values, shown: Sequence[object]) -> list[object]:
+        ask, other = asking(values), first.evaluate(values)
+        return [ask(other, value) for value in shown]
+
+    if first.label_field is not None and "label" not in second.sides:
+        return each_first
+    return each_second if second.label_field is not None and "label" not in first.sides else None
 
 
 def _looks_up(one: Operand, other: Operand) -> bool:

@@ -6,7 +6,7 @@ policy, and nothing is decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -48,6 +48,7 @@ class Values:
 
 
 Evaluate = Callable[[Values], object]
+EvaluateEach = Callable[[Values, Sequence[object]], list[object]]
 NamesOf = Callable[[Values], Collection[object]]
 
 
@@ -87,6 +88,8 @@ class Leaf:
         label_fields: The label's fields it reads.
         evaluate: Its truth; anything but True or False is an error.
         lookup: How the labels it is true of are found by index; None if only by trying each value.
+        each: Its truth for each of some values of the one label field it reads; None if it reads others too,
+            or the same twice.
         probe: (rule's field, its possible values where the leaf is true); None if any.
     """
 
@@ -96,6 +99,7 @@ class Leaf:
     label_fields: tuple[str, ...]
     evaluate: Evaluate
     lookup: Lookup | None = None
+    each: EvaluateEach | None = None
     probe: tuple[str, NamesOf] | None = None
 
     def holds(self, values: Values) -> bool:

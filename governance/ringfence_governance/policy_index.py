@@ -11,7 +11,7 @@ import hashlib
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from rpds import HashTrieMap
@@ -54,6 +54,8 @@ class PolicyIndex:
     rule_count: int
     link_count: int
     sum: int
+    _members: dict[LinkKind, dict[str, tuple[str, ...]]] = field(compare=False)
+    """Name → all that is in it, as far as it was asked; shared by policies with the same links of the kind."""
 
     @classmethod
     def build(cls, rows: PolicyRows) -> PolicyIndex:
@@ -72,6 +74,7 @@ class PolicyIndex:
             rule_count=len(rows.rules),
             link_count=len(rows.links),
             sum=sum(map(row_digest, rows)) % _MODULUS,
+            _members={kind: {} for kind in LINK_KINDS},
         )
 
     def __contains__(self, row: object) -> bool:
@@ -102,7 +105,13 @@ class PolicyIndex:
 
     def members(self, kind: LinkKind, name: str) -> tuple[str, ...]:
         """Return the name and all that is in it, directly or through others, nearest first."""
-        return _reached(self.beneath[kind], name)
+        links, kept = self.beneath[kind], self._members[kind]
+        found = kept.get(name)
+        if found is None:
+            found = _reached(links, name)
+            if name in links:  # what has nothing in it is not remembered: anybody may ask for any name
+                kept[name] = found
+        return found
 
     def links_above(self, kind: LinkKind, names: Iterable[str]) -> list[tuple[str, str]]:
         """Return every (child, parent) on the ways up from the names, each once."""
@@ -176,14 +185,15 @@ class PolicyIndex:
     ) -> PolicyIndex:
         above = self.above | {link.kind: change(self.above[link.kind], link.child, link.parent)}
         beneath = self.beneath | {link.kind: change(self.beneath[link.kind], link.parent, link.child)}
-        return replace(self, above=above, beneath=beneath, link_count=link_count)
+        members: dict[LinkKind, dict[str, tuple[str, ...]]] = {**self._members, link.kind: {}}
+        return replace(self, above=above, beneath=beneath, link_count=link_count, _members=members)
 
 
 def row_digest(row: Row) -> int:
     """Return the row's digest as an integer of :data:`DIGEST_BITS` bits."""
     digest = hashlib.shake_256()
-    for field in to_fields(row):
-        encoded = field.encode()
+    for text in to_fields(row):
+        encoded = text.encode()
         digest.update(len(encoded).to_bytes(4, "big") + encoded)
     return int.from_bytes(digest.digest(DIGEST_BITS // 8), "big")
 
