@@ -19,7 +19,7 @@ from ringfence_governance.identifiers import TIME_MAX
 from ringfence_governance.label_table import LabelTable
 from ringfence_governance.labels import Label, LabelEntry
 from ringfence_governance.policy_index import PolicyIndex
-from ringfence_governance.policy_rows import PolicyRows, from_fields
+from ringfence_governance.policy_rows import Link, PolicyRows, from_fields
 from ringfence_governance.policy_text import parse_policy_csv
 from ringfence_governance.snapshot import Snapshot
 from ringfence_governance.subjects import Subject
@@ -78,6 +78,18 @@ def test_the_readable_set_is_what_each_may_read(snapshot: Snapshot, table: Label
     assert readable(snapshot, table, Subject(ANN)) == {1, 2, 3, 5}
     assert readable(snapshot, table, Subject(BOB)) == {2}
     assert readable(snapshot, table, Subject(DORA)) == {1, 2, 3, 4, 5, 6}
+
+
+def test_a_label_put_into_a_set_or_taken_out_is_seen_by_the_next_question(
+    snapshot: Snapshot, table: LabelTable
+) -> None:
+    ann, link = Subject(ANN), Link("g2", "acme/label:four", "acme/set:kb")
+    without = readable(snapshot, table, ann)
+    assert 4 not in without
+    put_in = snapshot.with_row(link)
+    assert readable(put_in, table, ann) == without | {4, 6}
+    assert readable(put_in.without_row(link), table, ann) == without
+    assert readable(snapshot, table, ann) == without, "an older policy still answers as it did"
 
 
 def test_a_stranger_a_stranger_tenant_and_an_agent_alone_may_read_nothing(
