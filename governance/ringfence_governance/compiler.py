@@ -68,7 +68,7 @@ class CompiledRequest:
     values: Values
     asks: Node
     groups: tuple[RuleGroup, ...]
-    _solved: dict[tuple[int, str], Found] = field(default_factory=dict, repr=False)
+    _solved: dict[tuple[LabelSegment, str], Found] = field(default_factory=dict, repr=False)
 
     def allowed(self, segment: LabelSegment) -> Mask:
         """Return, for each label of a segment, whether the policy allows the request under it.
@@ -127,7 +127,7 @@ class CompiledRequest:
     def _leaf(self, leaf: Leaf, segment: LabelSegment, rules: Sequence[Rule]) -> Found:
         if "rule" in leaf.sides:
             return self._joined(leaf, segment, rules)
-        key = (id(segment), leaf.text)
+        key = (segment, leaf.text)
         found = self._solved.get(key)
         if found is None:
             found = self._solved[key] = self._joined(leaf, segment, (None,))

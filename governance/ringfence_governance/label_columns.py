@@ -72,7 +72,9 @@ class LabelSegment:
         by_id: Id → label, of the whole table.
     """
 
-    __slots__ = ("_starts", "_times", "atom_max", "atoms", "columns", "compound_atoms", "entries", "parts")
+    __slots__ = (
+        "_starts", "_times", "atom_max", "atoms", "columns", "compound_atoms", "entries", "parts", "unknown",
+    )  # fmt: skip
 
     def __init__(
         self, entries: Sequence[LabelEntry], fields: Sequence[str], by_id: Mapping[str, LabelEntry]
@@ -90,6 +92,8 @@ class LabelSegment:
         parts = [_part_atoms(entry, by_id) for entry in compound]
         self.parts: Rows = np.array([atom for each in parts for atom in each], np.int32)
         """int32: the atoms of the parts of each compound label, one after the other; 0 for a part that is none."""
+        self.unknown = frozenset(part for entry in compound for part in entry.parts if part not in by_id)
+        """Ids of parts that stood for no label when it was made."""
         self._starts = np.cumsum([0, *map(len, parts)])[:-1]
         self.atom_max = max((entry.atom for entry in entries), default=0)
         """The largest atom in it; 0 if there is none."""

@@ -11,6 +11,7 @@ from typing import NoReturn, TypeAlias
 
 from rpds import HashTrieMap
 
+from .errors import InvalidLabel
 from .label_columns import LabelSegment
 from .labels import Label, LabelEntry
 
@@ -45,11 +46,17 @@ class LabelTable:
         self._layout: _Layout = ((), (), (None, tuple(entries.values())))
 
     def changed(self, version: int, entries: Sequence[LabelEntry]) -> LabelTable:
-        """Return the table with some labels added, or given another meaning."""
+        """Return the table with some labels added, or given another meaning.
+
+        Raises:
+            InvalidLabel: An atom of another id, or an id of another atom, or a plain label made compound or
+                the reverse. Nothing is made.
+        """
         made = object.__new__(LabelTable)
         made.version = version
         made.entries, made.by_id = self.entries, self.by_id
         for entry in entries:
+            _check_same(entry, made.entries.get(entry.atom), made.by_id.get(entry.label_id))
             made.entries = made.entries.insert(entry.atom, entry)
             made.by_id = made.by_id.insert(entry.label_id, entry)
         fields, segments, pending = self._layout
@@ -76,6 +83,9 @@ class LabelTable:
     def _merged(
         self, segments: tuple[LabelSegment, ...], newest: dict[int, LabelEntry], fields: tuple[str, ...]
     ) -> tuple[LabelSegment, ...]:
+        names = {entry.label_id for entry in newest.values()}
+        if any(not names.isdisjoint(segment.unknown) for segment in segments):
+            segments, newest = (), dict(self.entries.items())
         kept = list(segments)
         while kept and len(kept[-1].entries) < MERGE_RATIO * len(newest):
             newest = {entry.atom: entry for entry in kept.pop().entries} | newest
@@ -113,6 +123,22 @@ class LabelTable:
         if not found:
             raise KeyError(entry.label_id)
         return tuple(found)
+
+
+def _check_same(entry: LabelEntry, of_atom: LabelEntry | None, of_id: LabelEntry | None) -> None:
+    """Refuse what the segments could not tell from what stood before."""
+    for known in (of_atom, of_id):
+        if known is None:
+            continue
+        if (known.atom, known.label_id, known.definition is None) != (
+            entry.atom,
+            entry.label_id,
+            entry.definition is None,
+        ):
+            raise InvalidLabel(
+                f"atom {entry.atom}: found label {entry.label_id!r}, which is not what stood there; "
+                "expected an atom to stand for one label for ever"
+            )
 
 
 def _newest(pending: _Pending) -> dict[int, LabelEntry]:

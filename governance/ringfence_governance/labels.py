@@ -174,12 +174,22 @@ class LabelEntry:
         label_id: `tenant/label:name` if named, else `tenant/label:~hex`. Never shown to readers.
         definition: What it means now; None for a compound label.
         parts: Label ids of a compound label's parts; empty otherwise.
+
+    Raises:
+        InvalidLabel: The id is not of the definition's tenant.
     """
 
     atom: int
     label_id: str
     definition: Label | None
     parts: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        # What is decided of one label reads the id, what is decided of all reads the definition.
+        if self.definition is not None and not self.label_id.startswith(f"{self.definition.tenant}/label:"):
+            raise InvalidLabel(
+                f"label {self.label_id!r}: found a definition of tenant {self.definition.tenant!r}; expected its own"
+            )
 
     @property
     def named(self) -> bool:

@@ -2,7 +2,8 @@
 
 Promise: a plan is derived from the matcher of model.conf alone; no rule of
 access is written here a second time. What is not understood makes no plan
-(:class:`NotCompilable`), and then Casbin itself is asked label by label.
+(:class:`NotCompilable`), nor does a condition that could be without an answer;
+then Casbin itself is asked label by label, about every rule.
 
 Source: docs/decisions/0008-compiler.md.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+from .matcher_example import example
 from .matcher_tree import (
     Either,
     Evaluate,
@@ -28,6 +30,7 @@ from .matcher_tree import (
     Node,
     NotCompilable,
     Operand,
+    Probe,
     Side,
     Values,
     leaves,
@@ -82,6 +85,7 @@ class Plan:
         of_labels: On request and label.
         of_both: On rule and label.
         probes: Rule's field → the values it can have in a rule that matches; absent if any.
+        probes_of_request: Likewise, from the request alone.
         walks: Where links are followed from.
         label_fields: All fields of a label that are read.
     """
@@ -91,6 +95,7 @@ class Plan:
     of_labels: tuple[Conjunct, ...]
     of_both: tuple[Conjunct, ...]
     probes: dict[str, NamesOf]
+    probes_of_request: dict[str, NamesOf]
     walks: tuple[Walk, ...]
     label_fields: tuple[str, ...]
 
@@ -109,7 +114,7 @@ def plan(expression: ast.expr, functions: dict[str, Callable[..., object]]) -> P
     parts = expression.values if _is(expression, ast.And) else [expression]  # type: ignore[attr-defined]
     conjuncts = [_conjunct(reader.node(part)) for part in parts]
     if [_rank(each) for each in conjuncts] != sorted(_rank(each) for each in conjuncts):
-        # An error counts only if Casbin reaches it, so the order of asking must be the matcher's own.
+        # No condition is without an answer (`_leaf`), so no order could change one. It is held all the same.
         raise NotCompilable("conjuncts are not ordered request, rule, label, rule with label")
     fields = {field for each in conjuncts for leaf in leaves(each.node) for field in leaf.label_fields}
     return Plan(
@@ -117,11 +122,8 @@ def plan(expression: ast.expr, functions: dict[str, Callable[..., object]]) -> P
         of_rules=_where(conjuncts, rule=True, label=False),
         of_labels=_where(conjuncts, rule=False, label=True),
         of_both=_where(conjuncts, rule=True, label=True),
-        probes={
-            field: found
-            for field in ("sub", "obj")
-            if (found := next(filter(None, (_probe(each.node, field) for each in conjuncts)), None))
-        },
+        probes=_probes_of(conjuncts, of_label=True),
+        probes_of_request=_probes_of(conjuncts, of_label=False),
         walks=tuple(reader.walks),
         label_fields=tuple(sorted(fields)),
     )
@@ -143,14 +145,27 @@ def _conjunct(node: Node) -> Conjunct:
     return Conjunct(node, sides, tuple(sorted({field for leaf in found for field in leaf.rule_fields})))
 
 
-def _probe(node: Node, field: str) -> NamesOf | None:
-    """Return the values a rule's field can have where the tree is true; None if nothing follows."""
+def _probes_of(conjuncts: Sequence[Conjunct], *, of_label: bool) -> dict[str, NamesOf]:
+    every = Every(tuple(each.node for each in conjuncts))
+    found = {field: _probe(every, field, of_label=of_label) for field in ("sub", "obj")}
+    return {field: names for field, names in found.items() if names is not None}
+
+
+def _probe(node: Node, field: str, *, of_label: bool) -> NamesOf | None:
+    """Return the values a rule's field can have where the tree is true; None if nothing follows.
+
+    Args:
+        of_label: Whether the label may be read for them.
+    """
     if isinstance(node, Leaf):
-        return node.probe[1] if node.probe and node.probe[0] == field else None
+        probe = node.probe
+        if probe is None or probe.field != field or (probe.of_label and not of_label):
+            return None
+        return probe.names
     if isinstance(node, Every):
-        return next(filter(None, (_probe(part, field) for part in node.parts)), None)
+        return next(filter(None, (_probe(part, field, of_label=of_label) for part in node.parts)), None)
     if isinstance(node, Either):
-        parts = [_probe(part, field) for part in node.parts]
+        parts = [_probe(part, field, of_label=of_label) for part in node.parts]
         if all(parts):
             found = cast("list[NamesOf]", parts)
             return lambda values: {name for part in found for name in part(values)}
@@ -224,7 +239,7 @@ class _Reader:
             if second.label_field is not None and "rule" not in first.sides:
                 lookup = Lookup(second.label_field, name == "reach", _each(first))
             if name == "member" and second.rule_field is not None and "rule" not in first.sides:
-                probe = (second.rule_field, _each(first))
+                probe = Probe(second.rule_field, _each(first), False)
         each = _each_of(first, second, lambda values: partial(function, values.links))
         return _leaf(tree, arguments, evaluate, lookup, probe, each)
 
@@ -242,9 +257,10 @@ class _Reader:
                 lambda values: values.links.members(name, _text(second.evaluate(values))),
             )
         if second.rule_field is not None and "rule" not in first.sides:
-            probe = (
+            probe = Probe(
                 second.rule_field,
                 lambda values: values.links.closure(name, _text(first.evaluate(values))),
+                "label" in first.sides,
             )
         return _leaf(tree, (first, second), evaluate, lookup, probe)
 
@@ -273,12 +289,18 @@ def _leaf(
     operands: tuple[Operand, ...],
     evaluate: Evaluate,
     lookup: Lookup | None = None,
-    probe: tuple[str, NamesOf] | None = None,
+    probe: Probe | None = None,
     each: EvaluateEach | None = None,
 ) -> Leaf:
+    """Return a condition that has an answer for every request, rule and label.
+
+    What kind of value stands in each field is fixed, and each way to ask fails, if it does, for the kinds
+    it is given. So a condition that has an answer once always has one. Casbin stops at what fails, also at
+    a rule that no question need hold and at a part that folding away would leave out; hence no such part.
+    """
     rule_fields = {operand.rule_field for operand in operands} - {None}
     label_fields = {operand.label_field for operand in operands} - {None}
-    return Leaf(
+    leaf = Leaf(
         text=ast.unparse(tree),
         sides=frozenset[Side]().union(*(operand.sides for operand in operands)),
         rule_fields=tuple(sorted(map(str, rule_fields))),
@@ -288,6 +310,17 @@ def _leaf(
         each=each,
         probe=probe,
     )
+    try:
+        values = example()
+        leaf.holds(values)
+        for found in (lookup, probe):
+            if found is not None:
+                found.names(values)
+    except NotCompilable:
+        raise
+    except Exception as error:
+        raise NotCompilable(f"{leaf.text} has no answer: {error}") from error
+    return leaf
 
 
 def _each_of(first: Operand, second: Operand, asking: Callable[[Values], Ask]) -> EvaluateEach | None:
@@ -318,8 +351,8 @@ def _probes(one: Operand, other: Operand) -> bool:
     return one.rule_field is not None and "rule" not in other.sides
 
 
-def _probed(one: Operand, other: Operand) -> tuple[str, NamesOf]:
-    return str(one.rule_field), lambda values: (other.evaluate(values),)
+def _probed(one: Operand, other: Operand) -> Probe:
+    return Probe(str(one.rule_field), lambda values: (other.evaluate(values),), "label" in other.sides)
 
 
 def _each(names: Operand) -> NamesOf:

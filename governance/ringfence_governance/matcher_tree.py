@@ -78,6 +78,21 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What a leaf says of a rule by itself: where it is true, the rule's field is one of some names.
+
+    Args:
+        field: Of the rule.
+        names: Which names, from request and label.
+        of_label: Whether the label is read for them.
+    """
+
+    field: str
+    names: NamesOf
+    of_label: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """A condition without and, or, not.
 
@@ -90,7 +105,7 @@ class Leaf:
         lookup: How the labels it is true of are found by index; None if only by trying each value.
         each: Its truth for each of some values of the one label field it reads; None if it reads others too,
             or the same twice.
-        probe: (rule's field, its possible values where the leaf is true); None if any.
+        probe: What it says of the rule by itself; None if nothing.
     """
 
     text: str
@@ -100,7 +115,7 @@ class Leaf:
     evaluate: Evaluate
     lookup: Lookup | None = None
     each: EvaluateEach | None = None
-    probe: tuple[str, NamesOf] | None = None
+    probe: Probe | None = None
 
     def holds(self, values: Values) -> bool:
         """Return its truth.

@@ -28,6 +28,12 @@ class Names:
     def __le__(self, other: Names) -> bool:
         return self._names <= other._names
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Names) and self._names == other._names
+
+    def __hash__(self) -> int:
+        return hash(self._names)
+
     def meet(self, other: Names) -> bool:
         """Say whether any name is in both."""
         return not self._names.isdisjoint(other._names)
@@ -84,7 +90,13 @@ class MatchedContext:
 
 
 def member(principals: Names, name: str) -> bool:
-    """Say whether the name is the actor, or a group or role he is in."""
+    """Say whether the name is the actor, or a group or role he is in.
+
+    Raises:
+        TypeError: Not a set of names: a piece of a text is no member of it.
+    """
+    if type(principals) is not Names:
+        raise TypeError(f"member: found {type(principals).__name__}; expected names")
     return name in principals
 
 

@@ -7,10 +7,11 @@ snapshot, reached by nothing else.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -19,17 +20,23 @@ from . import identifiers
 from .casbin_engine import PARSING, Engine, Question
 from .compiler import CompiledRequest, compile_request
 from .decisions import Asked, Decision, Request, check_asked, checked
+from .errors import Finding, PolicyRefused
 from .identifiers import TIME_MAX
 from .kept_decisions import KeptDecisions
 from .matcher_plan import Plan, plan
-from .matcher_tree import Links, NotCompilable, Values
+from .matcher_times import is_steady
+from .matcher_tree import Links, NamesOf, NotCompilable, Values
 from .matcher_values import MatchedContext, MatchedObject, MatchedSubject, member, purpose_ok, reach
 from .policy_index import LINK_KINDS, PolicyIndex
-from .policy_model import parse_model
+from .policy_model import PolicyModel, parse_model
 from .policy_rows import ANY, LinkKind, PolicyRows, Rule
 
-FUNCTIONS_VERSION = "1"
+FUNCTIONS_VERSION = "2"
 """Raised whenever a function or a request object of the matcher changes its meaning."""
+MODEL_FILE = "model.conf"
+REQUEST_FIELDS = ("sub", "dom", "obj", "act", "ctx")
+RULE_FIELDS = tuple(field.name for field in dataclasses.fields(Rule))
+"""What the engine is given of a rule, in this order."""
 
 _ERROR = Decision(False, None, "error")
 _NO_RULE = Decision(False, None, "no rule")
@@ -41,6 +48,8 @@ class JudgedModel:
 
     digest: bytes
     engine: Engine
+    steady: bool
+    """Whether answers change with time only at times of rules and labels."""
     _plan: Plan | NotCompilable
 
     @classmethod
@@ -51,7 +60,9 @@ class JudgedModel:
             PolicyRefused: It is no model. Carries every finding.
         """
         with PARSING:
-            read = parse_model(text, "model.conf")
+            read = parse_model(text, MODEL_FILE)
+        if findings := [*_strange_definitions(read)]:
+            raise PolicyRefused(tuple(findings))
         functions: dict[str, Callable[..., object]] = {
             "member": lambda links, principals, name: member(principals, name),
             "reach": lambda links, principals, names: reach(principals, names),
@@ -63,7 +74,8 @@ class JudgedModel:
         except NotCompilable as refused:
             found = refused
         head = ("ringfence policy", read.text, FUNCTIONS_VERSION, version("pycasbin"))
-        return cls(hashlib.sha256(json.dumps(head).encode()).digest(), Engine(text), found)
+        digest = hashlib.sha256(json.dumps(head).encode()).digest()
+        return cls(digest, Engine(text), is_steady(read.expression), found)
 
     def plan(self) -> Plan:
         """Return the matcher's plan.
@@ -139,7 +151,7 @@ class Judge:
 
     def next_boundary(self, now: str) -> str:
         """See :meth:`Snapshot.next_boundary`."""
-        return next_time(self.index.times, now)
+        return next_time(self.index.times, now) if self.model.steady else now
 
     def matching(self, request: Request) -> tuple[Rule, ...]:
         """See :meth:`Snapshot.matching`."""
@@ -155,7 +167,7 @@ class Judge:
         check_asked(asked)
         found = self.model.plan()
         values = self._values(asked)
-        return compile_request(found, values, self._rules(found, values, "sub"))
+        return compile_request(found, values, self._rules(found.probes_of_request, values))
 
     def knows(self, principal: str, now: str) -> bool:
         """See :meth:`Snapshot.knows`."""
@@ -195,7 +207,7 @@ class Judge:
             found = self.model.plan()
         except NotCompilable:
             return Question(shown, tuple(sorted(self.index.rules())), self._all_links())
-        rules = self._rules(found, values, "sub", "obj")
+        rules = self._rules(found.probes, values)
         return Question(shown, tuple(sorted(rules)), self._links(found, values))
 
     def _values(self, asked: Asked | Request) -> Values:
@@ -210,10 +222,10 @@ class Judge:
         context = MatchedContext(asked.now, asked.purpose)
         return Values(subject, identifiers.tenant_of(asked.actor), asked.action, context, self.index)
 
-    def _rules(self, found: Plan, values: Values, *fields: str) -> list[Rule]:
-        """Return every rule that names what a matching rule must name in the given fields."""
+    def _rules(self, probes: dict[str, NamesOf], values: Values) -> list[Rule]:
+        """Return every rule that names what a matching rule must name in the fields that are probed."""
         by_field: dict[str, Any] = {"sub": self.index.by_subject, "obj": self.index.by_object}
-        probed = {field: set(found.probes[field](values)) for field in fields if field in found.probes}
+        probed = {field: set(names(values)) for field, names in probes.items()}
         if not probed:
             return list(self.index.rules())
         lists = {
@@ -239,6 +251,18 @@ class Judge:
 
     def _all_links(self) -> dict[LinkKind, list[tuple[str, str]]]:
         return {kind: self.index.links(kind) for kind in LINK_KINDS}
+
+
+def _strange_definitions(read: PolicyModel) -> Iterator[Finding]:
+    """Yield a finding for each definition that does not fit the requests, rules and links that are given."""
+    for key, found, expected in (
+        ("r", read.request, REQUEST_FIELDS),
+        ("p", read.policy, RULE_FIELDS),
+        ("role_definition", read.roles, LINK_KINDS),
+    ):
+        if found != expected:
+            do = "the values are given in this order; define no others"
+            yield Finding(MODEL_FILE, 1, f"{key} = {', '.join(found) or 'nothing'}", ", ".join(expected), do)
 
 
 def next_time(times: tuple[str, ...], now: str) -> str:

@@ -112,7 +112,11 @@ class Snapshot:
         return self.__judge.index.times
 
     def next_boundary(self, now: str) -> str:
-        """Return the first of :attr:`boundaries` after `now`; else the last time of all."""
+        """Return the first of :attr:`boundaries` after `now`; else the last time of all.
+
+        `now` itself in a model that asks the time otherwise than where a rule or label begins or ends: there
+        any second may change an answer. The shipped model does not.
+        """
         return self.__judge.next_boundary(now)
 
     def decide(self, request: Request) -> Decision:

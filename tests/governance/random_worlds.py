@@ -6,25 +6,38 @@ model.conf: sets and loops, no Casbin. Everything that answers must agree with i
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from ringfence_governance.errors import PolicyRefused
 from ringfence_governance.label_table import LabelTable
 from ringfence_governance.labels import Label, LabelEntry
-from ringfence_governance.policy_rows import Facts, Link, PolicyRows, Row, Rule
+from ringfence_governance.policy_rows import ACTIONS, Facts, Link, LinkKind, PolicyRows, Row, Rule
 from ringfence_governance.snapshot import Request
 from ringfence_governance.subjects import Subject
 
 TIMES = ["0000-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z", "9999-12-31T23:59:59Z"]
-MOMENTS = ["2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z", "2026-05-31T23:59:59Z", "2026-06-01T00:00:00Z"]
+MOMENTS = [
+    "2025-12-31T23:59:59Z",
+    "2026-01-01T00:00:00Z",
+    "2026-01-01T00:00:01Z",
+    "2026-05-31T23:59:59Z",
+    "2026-06-01T00:00:00Z",
+    "2026-06-01T00:00:01Z",
+]
+"""Around the times at which something begins or ends."""
 ACTORS = ["a/user:u", "a/user:v", "a/agent:m", "a/agent:n", "a/user:unknown", "b/user:u"]
 GROUPS = ["a/group:g", "a/group:h", "a/role:r", "b/group:g"]
+STEPS = [f"a/group:step{number}" for number in range(1, 10)]
+"""Groups each in the next one, as many as Casbin follows, in some worlds."""
 NAMED = ["a/label:l1", "a/label:l2", "a/label:l3", "b/label:l1"]
 SETS = ["a/set:s", "a/set:t", "b/set:s"]
-PURPOSES = ["p", "q", "broad"]
+PURPOSES = ["p", "q", "broad", "broader"]
 WORDS = ["x", "y"]
+OTHER_ACTIONS = sorted(ACTIONS - {"read", "ingest", "delegate"})
 
 
 def tenant(name: str) -> str:
@@ -121,7 +134,7 @@ class World:
 
 
 def random_label(dice: random.Random, of: str) -> Label:
-    ours = [name for name in ACTORS + GROUPS if tenant(name) == of]
+    ours = [name for name in [*ACTORS, *GROUPS, STEPS[-1]] if tenant(name) == of]
     few = [name for name in ours if dice.random() < 0.25]
     return Label(
         of,
@@ -138,18 +151,49 @@ def random_label(dice: random.Random, of: str) -> Label:
 
 def random_rules(dice: random.Random) -> Iterator[Row]:
     for _ in range(dice.randint(2, 24)):
-        nbf, exp = sorted(dice.sample(range(4), 2)) if dice.random() < 0.3 else (0, 3)
-        eft = "deny" if dice.random() < 0.1 else "allow"
-        act = dice.choice(["read", "read", "read", "delegate", "delegate", "ingest", "*"])
-        obj = dice.choice(["*"] * 8 + [*NAMED, *SETS, "a/policy"])
-        rel = dice.choice(["any", "any", "any", "owner", "reader", "denied"])
-        purpose = dice.choice(["*"] * 6 + PURPOSES)
-        sub, dom = dice.choice(["*"] * 3 + ACTORS + GROUPS), dice.choice(["*", "*", "a", "a", "b"])
-        try:
-            yield Rule(sub, dom, obj, act, rel, purpose, TIMES[nbf], TIMES[exp], eft)
-        except PolicyRefused:  # two tenants, or what may not be combined
-            continue
+        rule = random_rule(dice)
+        if rule is not None:
+            yield rule
     yield Rule("*", "*", "*", "read", dice.choice(["owner", "reader"]), "*", TIMES[0], TIMES[3], "allow")
+
+
+def random_rule(dice: random.Random) -> Rule | None:
+    """Return a rule; None where the dice fell on one that there cannot be."""
+    nbf, exp = sorted(dice.sample(range(4), 2)) if dice.random() < 0.3 else (0, 3)
+    eft = "deny" if dice.random() < 0.1 else "allow"
+    act = dice.choice(["read", "read", "read", "delegate", "delegate", "ingest", "*"])
+    act = dice.choice(OTHER_ACTIONS) if dice.random() < 0.05 else act
+    obj = dice.choice(["*"] * 8 + [*NAMED, *SETS, "a/policy"])
+    rel = dice.choice(["any", "any", "any", "owner", "reader", "denied"])
+    purpose = dice.choice(["*"] * 6 + PURPOSES)
+    sub = dice.choice(["*"] * 3 + ACTORS + GROUPS + STEPS[-2:])
+    dom = dice.choice(["*", "*", "a", "a", "b"])
+    try:
+        return Rule(sub, dom, obj, act, rel, purpose, TIMES[nbf], TIMES[exp], eft)
+    except PolicyRefused:  # two tenants, or what may not be combined
+        return None
+
+
+def random_row(dice: random.Random) -> Row | None:
+    """Return any row, also one that cannot stand beside others: a cycle, a way too long, second facts."""
+    kind = dice.choice(["rule", "rule", "g", "g", "g2", "g3", "facts"])
+    if kind == "rule":
+        return random_rule(dice)
+    if kind == "facts":
+        return random_facts(dice, dice.choice(ACTORS))
+    children, parents = {
+        "g": ([*ACTORS, *GROUPS, *STEPS], [*GROUPS, *STEPS]),
+        "g2": (NAMED, SETS),
+        "g3": (PURPOSES, PURPOSES),
+    }[kind]
+    try:
+        return Link(cast("LinkKind", kind), dice.choice(children), dice.choice(parents))
+    except PolicyRefused:  # across tenants
+        return None
+
+
+def random_facts(dice: random.Random, actor: str) -> Facts:
+    return Facts(actor, dice.randint(0, 2), frozenset(word for word in WORDS if dice.random() < 0.5))
 
 
 def random_links(dice: random.Random) -> Iterator[Row]:
@@ -161,6 +205,11 @@ def random_links(dice: random.Random) -> Iterator[Row]:
         yield Link("g", "a/group:g", "a/group:h")
     if dice.random() < 0.5:
         yield Link("g", "a/group:h", "a/role:r")
+    if dice.random() < 0.5:
+        # The whole way has nine links if the first step is not left out.
+        names = ["a/user:u", *STEPS] if dice.random() < 0.7 else STEPS
+        for member, group in itertools.pairwise(names):
+            yield Link("g", member, group)
     for label in NAMED:
         for of in SETS:
             if tenant(of) == tenant(label) and dice.random() < 0.3:
@@ -168,6 +217,8 @@ def random_links(dice: random.Random) -> Iterator[Row]:
     for purpose in ("p", "q"):
         if dice.random() < 0.5:
             yield Link("g3", purpose, "broad")
+    if dice.random() < 0.5:
+        yield Link("g3", "broad", "broader")
 
 
 def random_world(dice: random.Random) -> World:
@@ -176,8 +227,7 @@ def random_world(dice: random.Random) -> World:
         rows = rows.with_row(row)
     for actor in ACTORS:
         if dice.random() < 0.4 and "unknown" not in actor:
-            words = frozenset(word for word in WORDS if dice.random() < 0.5)
-            rows = rows.with_row(Facts(actor, dice.randint(0, 2), words))
+            rows = rows.with_row(random_facts(dice, actor))
     labels = {name: random_label(dice, tenant(name)) for name in NAMED}
     anonymous = {f"a/label:~{number:032x}": random_label(dice, "a") for number in range(2)}
     return World(rows, labels | anonymous)
@@ -186,6 +236,7 @@ def random_world(dice: random.Random) -> World:
 def random_request(dice: random.Random, world: World) -> Request:
     object_id = dice.choice([*world.labels, "a/policy"])
     action = dice.choice(["read", "read", "read", "ingest"])
+    action = dice.choice(OTHER_ACTIONS) if dice.random() < 0.05 else action
     purpose, carried = dice.choice(["", *PURPOSES]), dice.random() < 0.35
     label = world.labels.get(object_id)
     return Request(

@@ -40,7 +40,7 @@ def test_all_matching_rules_are_those_that_apply_and_agree_with_the_decision(see
     for _ in range(40):
         world = random_world(dice)
         snapshot = Snapshot.build(world.rows)
-        for _ in range(8):
+        for _ in range(12):
             request = random_request(dice, world)
             decision, matching = snapshot.decide(request), snapshot.matching(request)
             expected = {rule for rule in world.rows.rules if world.applies(rule, request)}
