@@ -22,7 +22,7 @@ from ringfence_governance.labels import LabelEntry
 from ringfence_governance.listings import what_may, who_may
 from ringfence_governance.matcher_tree import NotCompilable
 from ringfence_governance.policy_checks import check_rows
-from ringfence_governance.policy_rows import ACTIONS, PolicyRows, Rule, to_fields
+from ringfence_governance.policy_rows import ACTIONS, Rule, to_fields
 from ringfence_governance.snapshot import PolicyRefused, Snapshot
 from ringfence_governance.subjects import Subject
 

@@ -76,6 +76,13 @@ OF_SUBJECT = ("member(r.sub.principals, p.sub)", '(p.sub in r.sub.principals || 
 SWAPPED = {"<": ">", "<=": ">=", "==": "!=", "in": "not in"}
 
 
+SHAPES = [
+    *(f"{{}} {sign} {{}}" for sign in ("<", "<=", ">=", "==", "!=", "in")),
+    *(f"{name}({{}}, {{}})" for name in ("member", "reach", "purpose_ok", "g", "g2")),
+]
+"""Every way to ask about two values, whatever their kinds."""
+
+
 @dataclass(frozen=True)
 class Matcher:
     """A matcher, and what is known of it.
@@ -177,8 +184,7 @@ class _Grammar:
         left, right = (
             self._value(self._dice.choice(["text", "number", "flag", "names"]), rank) for _ in "ab"
         )
-        shape = self._dice.choice(["{} < {}", "{} <= {}", "{} >= {}", "{} == {}", "{} != {}", "{} in {}", "member({}, {})",
-                            "reach({}, {})", "purpose_ok({}, {})", "g({}, {})", "g2({}, {})"])  # fmt: skip
+        shape = self._dice.choice(SHAPES)
         if shape == "{} in {}" and right.count(".") < 2:
             right = "r.sub.level"
         return shape.format(left, right)

@@ -210,6 +210,10 @@ def random_links(dice: random.Random) -> Iterator[Row]:
         names = ["a/user:u", *STEPS] if dice.random() < 0.7 else STEPS
         for member, group in itertools.pairwise(names):
             yield Link("g", member, group)
+    yield from random_sets_and_purposes(dice)
+
+
+def random_sets_and_purposes(dice: random.Random) -> Iterator[Row]:
     for label in NAMED:
         for of in SETS:
             if tenant(of) == tenant(label) and dice.random() < 0.3:

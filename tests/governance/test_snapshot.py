@@ -200,7 +200,7 @@ def test_fields_that_run_together_do_not_collide() -> None:
 
 def test_another_model_function_or_engine_is_another_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     revisions = {build(POLICY).revision}
-    monkeypatch.setattr(policy_judge, "FUNCTIONS_VERSION", "2")
+    monkeypatch.setattr(policy_judge, "FUNCTIONS_VERSION", "another")
     revisions.add(build(POLICY).revision)
     monkeypatch.setattr(policy_judge, "version", lambda _: "2.9.9")
     revisions.add(build(POLICY).revision)
