@@ -23,6 +23,8 @@ from .sqlite_engine import Database
 FILE_NAME = "catalog.db"
 NEW_LABEL = "label"
 """Kind of the entry that interns a label; every other kind may change an answer."""
+SEQUENCE_MAX = 2**63 - 1
+"""The largest number the catalog can give."""
 
 
 class Catalog:
@@ -100,6 +102,17 @@ class Catalog:
     def sequence(self, connection: Connection) -> int:
         """Return the newest number; 0 in an empty catalog."""
         return int(connection.execute(select(func.max(schema.entries.c.sequence))).scalar() or 0)
+
+    def sequence_at(self, connection: Connection, at: str) -> int:
+        """Return the newest number given at a time or before; 0 if there is none.
+
+        No entry is older than the one before it, so all up to this number are what had been done by then.
+
+        Args:
+            at: UTC, `YYYY-MM-DDTHH:MM:SSZ`; an entry of exactly this time counts.
+        """
+        done = select(func.max(schema.entries.c.sequence)).where(schema.entries.c.at <= at)
+        return int(connection.execute(done).scalar() or 0)
 
     def changed_since(self, connection: Connection, sequence: int) -> bool:
         """Say whether an answer read at `sequence` could be another now.

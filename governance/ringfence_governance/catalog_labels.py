@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, select
 
 from . import catalog_schema as schema
 from . import identifiers
-from .catalog import NEW_LABEL, Catalog
+from .catalog import NEW_LABEL, SEQUENCE_MAX, Catalog
 from .errors import InvalidLabel, StoreCorrupt
 from .label_table import LabelTable
 from .labels import Label, LabelEntry
@@ -21,21 +21,25 @@ from .labels import Label, LabelEntry
 ATOM_MAX = 2**31 - 1
 
 
-def version(connection: Connection) -> int:
+def version(connection: Connection, *, until: int = SEQUENCE_MAX) -> int:
     """Return the sequence number of the newest change to the label table; 0 if it is empty."""
-    return int(connection.execute(select(func.max(schema.label_versions.c.sequence))).scalar() or 0)
+    number = schema.label_versions.c.sequence
+    return int(connection.execute(select(func.max(number)).where(number <= until)).scalar() or 0)
 
 
-def load(catalog: Catalog, connection: Connection, kept: LabelTable | None = None) -> LabelTable:
-    """Return all labels as they stand now.
+def load(
+    catalog: Catalog, connection: Connection, kept: LabelTable | None = None, *, until: int = SEQUENCE_MAX
+) -> LabelTable:
+    """Return all labels as they stand now, or as they stood at a catalog number.
 
     Args:
         kept: The table as it stood before; only what changed since is opened.
+        until: Catalog number of the last change that counts.
     """
     versions = schema.label_versions
     newest = (
         select(versions.c.atom, func.max(versions.c.sequence).label("sequence"))
-        .where(versions.c.sequence > (kept.version if kept is not None else 0))
+        .where(versions.c.sequence > (kept.version if kept is not None else 0), versions.c.sequence <= until)
         .group_by(versions.c.atom)
         .subquery()
     )
@@ -45,9 +49,10 @@ def load(catalog: Catalog, connection: Connection, kept: LabelTable | None = Non
         .join(versions, and_(versions.c.atom == newest.c.atom, versions.c.sequence == newest.c.sequence))
     ).all()
     entries = [_entry(catalog, row) for row in rows]
+    number = version(connection, until=until)
     if kept is not None:
-        return kept.changed(version(connection), entries)
-    return LabelTable(version(connection), {entry.atom: entry for entry in entries})
+        return kept.changed(number, entries)
+    return LabelTable(number, {entry.atom: entry for entry in entries})
 
 
 def intern_value(catalog: Catalog, label: Label) -> LabelEntry:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import auditor_log, inspection, manifest, policy_changes, reading, store_files
+from . import auditor_log, explaining, inspection, manifest, policy_changes, reading, rights, store_files
 from .ambient import Ambient
 from .drafts import SourceIdentity
 from .ground import Ground
@@ -96,16 +96,34 @@ class Door:
         return manifest.known_model(self.__ground)
 
     def why(self, subject: Subject, object_id: str) -> dict[str, Any]:
-        """See :func:`inspection.why`."""
-        return inspection.why(self.__ground, subject, object_id)
+        """See :func:`explaining.why`."""
+        return explaining.why(self.__ground, subject, object_id)
 
-    def why_for(self, auditor: Subject, subject: Subject, object_id: str) -> dict[str, Any]:
-        """See :func:`inspection.why_for`."""
-        return inspection.why_for(self.__ground, auditor, subject, object_id)
+    def why_for(
+        self, auditor: Subject, subject: Subject, object_id: str, *, at: str | None = None
+    ) -> dict[str, Any]:
+        """See :func:`explaining.why_for`."""
+        return explaining.why_for(self.__ground, auditor, subject, object_id, at=at)
 
-    def who(self, auditor: Subject, object_id: str) -> dict[str, Any]:
-        """See :func:`inspection.who`."""
-        return inspection.who(self.__ground, auditor, object_id)
+    def who(self, auditor: Subject, object_id: str, *, at: str | None = None) -> dict[str, Any]:
+        """See :func:`explaining.who`."""
+        return explaining.who(self.__ground, auditor, object_id, at=at)
+
+    def what(self, subject: Subject, *, documents: bool = False) -> dict[str, Any]:
+        """See :func:`rights.what`."""
+        return rights.what(self.__ground, subject, documents=documents)
+
+    def what_for(
+        self,
+        auditor: Subject,
+        subject: Subject,
+        *,
+        action: str = "read",
+        at: str | None = None,
+        documents: bool = False,
+    ) -> dict[str, Any]:
+        """See :func:`rights.what_for`."""
+        return rights.what_for(self.__ground, auditor, subject, action=action, at=at, documents=documents)
 
     def log(self, auditor: Subject) -> list[dict[str, Any]]:
         """See :func:`auditor_log.log`."""

@@ -111,6 +111,12 @@ class LanceTables:
             durable_files.sync_new(self._root, ())
         return {name: self._open(name).version for name in TABLES}
 
+    def holds(self, name: str, version: int) -> bool:
+        """Say whether a version of a table is still kept."""
+        dataset = self._open(name)
+        with _named(f"the {name} table", "read"):
+            return any(kept["version"] == version for kept in dataset.versions())
+
     def count(self, name: str, version: int, atoms: Collection[int]) -> int:
         """Return how many rows carry one of `atoms`."""
         return int(np.isin(self._row_atoms(name, version).atoms, _array(atoms)).sum())

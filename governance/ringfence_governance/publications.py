@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from . import catalog_schema as schema
-from .catalog import Catalog
+from .catalog import SEQUENCE_MAX, Catalog
 from .errors import StoreCorrupt
 from .lance_tables import TABLES, Versions
 
@@ -36,13 +36,26 @@ def newest(connection: Connection) -> Publication:
     Raises:
         StoreCorrupt: There is none: the store was not made whole.
     """
+    found = newest_until(connection, SEQUENCE_MAX)
+    if found is None:
+        raise StoreCorrupt("the store has no publication; init did not finish; make the store again")
+    return found
+
+
+def newest_until(connection: Connection, sequence: int) -> Publication | None:
+    """Return the newest publication of a catalog number or before; None if there was none yet.
+
+    Raises:
+        StoreCorrupt: It does not name all tables.
+    """
     row = connection.execute(
         select(schema.publications.c.sequence, schema.publications.c.versions)
+        .where(schema.publications.c.sequence <= sequence)
         .order_by(schema.publications.c.sequence.desc())
         .limit(1)
     ).one_or_none()
     if row is None:
-        raise StoreCorrupt("the store has no publication; init did not finish; make the store again")
+        return None
     versions = {str(name): int(version) for name, version in json.loads(row.versions).items()}
     if set(versions) != set(TABLES):
         raise StoreCorrupt("a publication does not name all tables")

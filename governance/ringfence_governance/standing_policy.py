@@ -13,7 +13,7 @@ from rpds import HashTrieMap
 from sqlalchemy import Connection
 
 from . import journal
-from .catalog import Catalog
+from .catalog import SEQUENCE_MAX, Catalog
 from .errors import StoreCorrupt
 from .journal import GENESIS, Entry
 from .policy_rows import PolicyRows, Row
@@ -40,8 +40,11 @@ class StandingPolicy:
         return f"StandingPolicy({self.snapshot!r})"
 
 
-def load(catalog: Catalog, connection: Connection) -> StandingPolicy:
+def load(catalog: Catalog, connection: Connection, *, until: int = SEQUENCE_MAX) -> StandingPolicy:
     """Return the policy the whole journal gives.
+
+    Args:
+        until: Catalog number of the last change that counts.
 
     Raises:
         StoreCorrupt: The journal's chain does not fit.
@@ -50,6 +53,8 @@ def load(catalog: Catalog, connection: Connection) -> StandingPolicy:
     added: dict[Row, int] = {}
     version, digest = 0, GENESIS
     for entry in journal.entries(catalog, connection):
+        if entry.sequence > until:
+            break
         _apply(added, entry)
         version, digest = entry.sequence, entry.digest
     return StandingPolicy(version, digest, Snapshot.build(PolicyRows.of(added)), HashTrieMap(added))

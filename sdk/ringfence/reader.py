@@ -120,29 +120,87 @@ class Reader:
 
     @public
     def why_for(
-        self, principal: str, found: str | Hit | Document, *, via: Sequence[str] = (), purpose: str = ""
+        self,
+        principal: str,
+        found: str | Hit | Document,
+        *,
+        via: Sequence[str] = (),
+        purpose: str = "",
+        at: str | None = None,
     ) -> Explanation:
         """Say, to an auditor, why another subject may or may not read it: all rules, who granted each.
 
         Args:
             principal: The subject that is asked about, with `via` and `purpose` as in :meth:`Store.as_user`.
             found: A hit, a document, or an id.
+            at: UTC, `YYYY-MM-DDTHH:MM:SSZ`: by the policy and labels of that time, changes of exactly that time
+                included; None for now.
 
         Raises:
-            NotReadable: Unknown, or under a label this subject may not audit.
+            NotReadable: Unknown now, or under a label this subject may not audit.
+            InvalidInput: The time is malformed or to come.
         """
         return Explanation(
-            self.__door.why_for(self.__subject, Subject(principal, tuple(via), purpose), _object_id(found))
+            self.__door.why_for(
+                self.__subject, Subject(principal, tuple(via), purpose), _object_id(found), at=at
+            )
         )
 
     @public
-    def who(self, found: str | Hit | Document) -> Explanation:
-        """Say, to an auditor, who may read a document or passage now.
+    def who(self, found: str | Hit | Document, *, at: str | None = None) -> Explanation:
+        """Say, to an auditor, who may read a document or passage now, or might at a time.
+
+        Args:
+            found: A hit, a document, or an id.
+            at: As in :meth:`why_for`.
 
         Raises:
-            NotReadable: Unknown, or under a label this subject may not audit.
+            NotReadable: Unknown now, or under a label this subject may not audit.
+            InvalidInput: The time is malformed or to come.
         """
-        return Explanation(self.__door.who(self.__subject, _object_id(found)))
+        return Explanation(self.__door.who(self.__subject, _object_id(found), at=at))
+
+    @public
+    def what(self, *, documents: bool = False) -> Explanation:
+        """Say how many documents this subject may read under each label; a label's name only if it is his.
+
+        Args:
+            documents: Whether to list the documents' ids too.
+        """
+        return Explanation(self.__door.what(self.__subject, documents=documents))
+
+    @public
+    def what_for(
+        self,
+        principal: str,
+        *,
+        via: Sequence[str] = (),
+        purpose: str = "",
+        action: str = "read",
+        at: str | None = None,
+        documents: bool = False,
+    ) -> Explanation:
+        """Say, to an auditor, under which labels another subject may do something, with their documents.
+
+        Args:
+            principal: The subject that is asked about, with `via` and `purpose` as in :meth:`Store.as_user`.
+            action: What he may do: `read`, `ingest`, `audit` …; any action but `delegate`.
+            at: As in :meth:`why_for`.
+            documents: Whether to list the documents' ids too.
+
+        Raises:
+            Refused: This subject may audit nothing here.
+            InvalidInput: The action is none, or the time is malformed or to come.
+        """
+        return Explanation(
+            self.__door.what_for(
+                self.__subject,
+                Subject(principal, tuple(via), purpose),
+                action=action,
+                at=at,
+                documents=documents,
+            )
+        )
 
     @public
     def log(self) -> Iterable[dict[str, Any]]:

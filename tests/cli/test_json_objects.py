@@ -27,7 +27,14 @@ RUNS = {
     ("list", ""): ["STORE", "--as", CARL],
     ("why", ""): ["STORE", "OFFER", "--as", CARL],
     ("why", " with `--by`"): ["STORE", "OFFER", "--as", CARL, "--by", AUDITOR],
+    ("why", " with `--by` and `--at`"): [
+        *("STORE", "OFFER", "--as", CARL, "--by", AUDITOR, "--at", "2026-01-01T00:00:00Z")
+    ],
     ("who", ""): ["STORE", "OFFER", "--as", AUDITOR],
+    ("who", " with `--at`"): ["STORE", "OFFER", "--as", AUDITOR, "--at", "2026-01-01T00:00:00Z"],
+    ("what", ""): ["STORE", "--as", CARL],
+    ("what", " with `SUBJECT`"): ["STORE", CARL, "--as", AUDITOR],
+    ("what", " with `SUBJECT` and `--at`"): ["STORE", CARL, "--as", AUDITOR, "--at", "2026-01-01T00:00:00Z"],
     ("grant", ""): ["STORE", CARL, "read", "acme/label:cases", "--as", ADMIN, "--why", "x"],
     ("revoke", ""): ["STORE", CARL, "read", "acme/label:cases", "--as", ADMIN, "--why", "x"],
     ("member add", ""): ["STORE", CARL, "acme/group:x", "--as", ADMIN, "--why", "x"],

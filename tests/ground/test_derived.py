@@ -242,7 +242,7 @@ def test_bytes_he_never_could_read_have_no_effect_on_anything(letter: World) -> 
     assert letter.see(BOB).counts["documents"] == 1
 
 
-@pytest.mark.parametrize("verb", ["who", "why_for", "log"])
+@pytest.mark.parametrize("verb", ["who", "why_for", "what_for", "log"])
 def test_bytes_he_was_told_about_as_an_auditor_have_no_effect(letter: World, verb: str) -> None:
     """An auditor who may not read could else confirm a guessed text by what is refused."""
     (document,) = letter.see(HAL).documents
@@ -250,6 +250,7 @@ def test_bytes_he_was_told_about_as_an_auditor_have_no_effect(letter: World, ver
     {
         "who": lambda: letter.door.who(subject(olga), document),
         "why_for": lambda: letter.door.why_for(subject(olga), subject(HAL), document),
+        "what_for": lambda: letter.door.what_for(subject(olga), subject(HAL), documents=True),
         "log": lambda: letter.door.log(subject(olga)),
     }[verb]()
     assert floor(letter, olga, "acme/label:staff") == "written"

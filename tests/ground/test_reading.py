@@ -71,7 +71,9 @@ def test_no_result_leaves_when_the_record_cannot_be_written(full_disk_for_the_lo
     assert "make room" in caught.value.hint
 
 
-@pytest.mark.parametrize("verb", ["why", "status", "log", "who", "why_for", "policy_rows"])
+@pytest.mark.parametrize(
+    "verb", ["why", "status", "log", "who", "why_for", "what", "what_for", "policy_rows"]
+)
 def test_no_other_answer_leaves_either(full_disk_for_the_log: World, verb: str) -> None:
     world = full_disk_for_the_log
     document = world.second().see(HAL).documents[0]
@@ -81,6 +83,8 @@ def test_no_other_answer_leaves_either(full_disk_for_the_log: World, verb: str) 
         "log": lambda: world.door.log(subject("acme/user:olga")),
         "who": lambda: world.door.who(subject("acme/user:olga"), document),
         "why_for": lambda: world.door.why_for(subject("acme/user:olga"), subject(HAL), document),
+        "what": lambda: world.door.what(subject(HAL)),
+        "what_for": lambda: world.door.what_for(subject("acme/user:olga"), subject(HAL)),
         "policy_rows": lambda: world.door.policy_rows(subject("acme/user:ada")),
     }
     with pytest.raises(AuditUnavailable):

@@ -21,6 +21,7 @@ from ringfence_governance.labels import Label
 from .random_firm import GROUPS, NAMED, Asker
 
 MODES = ("vector", "text", "hybrid")
+TIMES = ("2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "yesterday")
 UNKNOWN_ID = "0123456789abcdef" * 2
 MALFORMED_IDS = ("", "docs/1.txt", "0" * 33, "A" * 32, "acme", "a/label:l0")
 QUERIES = ("offer pump", "Meridian salary", "number1 number2 number3", "nothing of the sort", "l0 label")
@@ -46,6 +47,8 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
     yield "list", bytes_of(reader.list)
     yield "count", bytes_of(reader.count)
     yield "status", bytes_of(reader.status)
+    for documents in (False, True):
+        yield f"what {documents}", bytes_of(lambda d=documents: reader.what(documents=d))
     for mode in MODES:
         for place, query in enumerate(QUERIES):
             k = (1000, 3, 1, 7, 1000)[place]
@@ -59,6 +62,15 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
     for found in (*ids[-2:], UNKNOWN_ID):
         yield f"who {found}", bytes_of(lambda f=found: reader.who(f))
         yield f"why_for {found}", bytes_of(lambda f=found: reader.why_for("a/user:u1", f))
+        for at in TIMES:
+            yield f"who {found} {at}", bytes_of(lambda f=found, t=at: reader.who(f, at=t))
+            yield (
+                f"why_for {found} {at}",
+                bytes_of(lambda f=found, t=at: reader.why_for("a/user:u1", f, at=t)),
+            )
+    for name in ("a/user:u1", "a/user:none", "b/user:u0"):
+        for at in (None, *TIMES):
+            yield f"what_for {name} {at}", bytes_of(lambda n=name, t=at: reader.what_for(n, at=t))
     yield from refused_changes(reader)
 
 
@@ -89,9 +101,15 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["list", "STORE", *who, *carried]
     for found in (*ids, UNKNOWN_ID, "docs/1.txt", ""):
         yield ["why", "STORE", found, *who, *carried]
+    yield ["what", "STORE", *who, *carried]
+    yield ["what", "STORE", *who, *carried, "--documents"]
+    yield ["what", "STORE", "a/user:u1", *who]
+    yield ["what", "STORE", "a/user:u1", *who, "--at", TIMES[0]]
     for found in (ids[-1], UNKNOWN_ID):
         yield ["who", "STORE", found, *who]
+        yield ["who", "STORE", found, *who, "--at", TIMES[0]]
         yield ["why", "STORE", found, "--as", "a/user:u1", "--by", asker.person, "--json"]
+        yield ["why", "STORE", found, "--by", asker.person, "--json", "--at", TIMES[0], "--as", "a/user:u1"]
     yield ["log", "STORE", *who]
     yield ["status", "STORE", *who]
     yield ["policy", "show", "STORE", *who]

@@ -163,6 +163,7 @@ def read_everything(scene: Scene, who: str) -> None:
     scene.keep(who, "list", listed)
     scene.keep(who, "count", reader.count())
     scene.keep(who, "status", reader.status())
+    scene.keep(who, "what", reader.what(documents=True))
     for document in listed:
         scene.keep(who, "text", reader.text(document))
         scene.keep(who, "why", reader.why(document))
@@ -170,6 +171,7 @@ def read_everything(scene: Scene, who: str) -> None:
     if who == OLGA:
         scene.keep(who, "who", reader.who(hidden))
         scene.keep(who, "why_for", reader.why_for(RITA, hidden))
+        scene.keep(who, "what_for", reader.what_for(DORA))
         scene.keep(who, "log", reader.log())
     if who == ADA:
         scene.keep(who, "policy", reader.policy())
@@ -185,6 +187,7 @@ def refusals(reader: ringfence.Reader, hidden: str, who: str) -> Iterator[tuple[
     if who != OLGA:
         yield "who", lambda: reader.who(hidden)
         yield "why_for", lambda: reader.why_for(DORA, hidden)
+        yield "what_for", lambda: reader.what_for(DORA)
         yield "log", reader.log
     if who != ADA:
         yield "policy", reader.policy

@@ -57,6 +57,7 @@ def assert_told_apart(seen: Seen) -> None:
         assert seen[f"{verb} allowed"] > 10, seen
         assert seen[f"{verb} denied"] > 10, seen
     assert min(seen[mode] for mode in MODES) > 100, seen
+    assert seen["what_for"] > 10, seen
     assert min(seen["chain"], seen["compound"], seen["purpose"], seen["stranger"]) > 20, seen
 
 
@@ -203,7 +204,12 @@ def check_one(
     hits: SearchResult,
     seen: Seen,
 ) -> None:
-    """Open and explain one document he may read, one he may not, and one that never was."""
+    """Open and explain one document he may read, one he may not, and one that never was; tell what he may."""
+    told = reader.what(documents=True)
+    assert told["documents"] == len(allowed)
+    assert {(label["label"], each) for label in told["labels"] for each in label["ids"]} == {
+        (shown_label(firm, asker, each), each.document_id) for each in allowed
+    }
     for document in firm.dice.sample(allowed, min(1, len(allowed))):
         assert reader.text(document.document_id).text == document.text
         seen["text allowed"] += 1
@@ -247,6 +253,15 @@ def check_auditor(firm: Firm, asker: Asker, seen: Seen) -> None:
     told = auditor.why_for(asker.person, document.document_id)["decision"]
     assert told == ("allow" if firm.may_read(Asker((asker.person,), ""), document) else "deny")
     seen["why_for allowed"] += 1
+    listed = auditor.what_for(asker.person, documents=True)
+    may = [
+        each.document_id
+        for each in firm.documents
+        if firm.may_read(Asker((asker.person,), ""), each)
+        and firm.oracle.may((AUDITOR,), each.parts, "audit", now=firm.now)
+    ]
+    assert sorted(each for label in listed["labels"] for each in label["ids"]) == sorted(may)
+    seen["what_for"] += bool(may)
 
 
 # The checks above are worth something only if they find a mistake that is there.

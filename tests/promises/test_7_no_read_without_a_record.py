@@ -76,6 +76,8 @@ READS: dict[str, tuple[str, Call]] = {
     "why": (RITA, lambda reader, known: reader.why(known["open.txt"])),
     "why_for": (OLGA, lambda reader, known: reader.why_for(RITA, known["secret.txt"])),
     "who": (OLGA, lambda reader, known: reader.who(known["secret.txt"])),
+    "what": (RITA, lambda reader, _: reader.what()),
+    "what_for": (OLGA, lambda reader, _: reader.what_for(RITA)),
     "log": (OLGA, lambda reader, _: reader.log()),
     "status": (RITA, lambda reader, _: reader.status()),
     "policy": (ADA, lambda reader, _: reader.policy()),
@@ -100,6 +102,7 @@ REFUSED: dict[str, tuple[str, Call]] = {
     "why of a hidden document": (RITA, lambda reader, known: reader.why(known["secret.txt"])),
     "why_for": (RITA, lambda reader, known: reader.why_for(DORA, known["open.txt"])),
     "who": (RITA, lambda reader, known: reader.who(known["open.txt"])),
+    "what_for": (RITA, lambda reader, _: reader.what_for(DORA)),
     "log": (RITA, lambda reader, _: reader.log()),
     "policy": (RITA, lambda reader, _: reader.policy()),
     "grant": (RITA, lambda reader, _: reader.grant(RITA, "read", "*", why="mine")),
@@ -118,7 +121,7 @@ def test_every_public_verb_stands_in_the_tables_above() -> None:
     verbs = {name for name, value in vars(Reader).items() if not name.startswith("_") and callable(value)}
     named = {name.split()[0] for name in (*READS, *CHANGES)}
     assert verbs == named
-    assert {name.split()[0] for name in REFUSED} == verbs - {"search", "list", "count", "status"}
+    assert {name.split()[0] for name in REFUSED} == verbs - {"search", "list", "count", "status", "what"}
 
 
 @pytest.mark.parametrize("name", READS)

@@ -56,3 +56,11 @@ Why = Annotated[
 Ticket = Annotated[
     str, typer.Option("--ticket", metavar="TEXT", help="Where it was asked for.", callback=decoded)
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="As the store stood then, UTC as 2026-01-31T00:00:00Z; only for an auditor. Without it: now.",
+    ),
+]
