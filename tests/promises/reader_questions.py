@@ -122,7 +122,7 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["ingest", "STORE", "/nowhere/at/all", *who]
 
 
-COMMANDS_WITHOUT_A_STORE = {"init", "policy lint"}
+COMMANDS_WITHOUT_A_STORE = {"init", "policy lint", "policy test"}
 """Not asked of a twin: they read no store."""
 
 

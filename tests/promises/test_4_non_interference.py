@@ -12,6 +12,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from ringfence_governance import as_of, errors
 from ringfence_governance.labels import Label
 from ringfence_retrieval import scoring, search, text_scoring
 
-from .random_firm import AGENTS, PEOPLE, STRANGER, Asker, Firm
+from .random_firm import AGENTS, EDGES, PEOPLE, STRANGER, Asker, Firm
 from .reader_questions import COMMANDS_WITHOUT_A_STORE, bytes_of, cli_answer, commands, sdk_answers
 from .seeded_store import Page, SeededStore, bundle
 from .twin_stores import twin
@@ -37,12 +38,18 @@ READERS_PER_FIRM = 2
 
 
 def firm_with_history(folder: Path, seed: int) -> Firm:
-    """Make a firm that others have changed and read, and where nobody else than the auditor may audit."""
+    """Make a firm that others have changed and read, and where nobody else than the auditor may audit.
+
+    Its time is then that of the machine: a command of its own process knows no other,
+    and what is readable now need not have been so at the last moment of its history.
+    """
     firm = Firm.make(folder, seed, unwanted=(", audit,",))
     for _ in range(CHANGES):
         firm.change()
         reader = firm.asker()
         firm.store.reader(reader.person, via=reader.chain[1:], purpose=reader.purpose).search("offer")
+    firm.store.clock.set(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    assert firm.now > max(EDGES), "a time bound of a made-up firm would pass while it is compared"
     return firm
 
 
