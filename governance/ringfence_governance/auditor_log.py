@@ -10,6 +10,7 @@ Source: DESIGN.md §6.
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from typing import Any
 
 from . import audit_reading, authority
@@ -17,7 +18,7 @@ from .errors import Refused
 from .grants import Grant
 from .ground import Ground
 from .identifiers import tenant_of
-from .journal import Entry
+from .journal import Change, Entry
 from .policy_rows import named_tenants, to_fields
 from .reading import Answer, GrantedReader, read
 from .subjects import Subject
@@ -89,12 +90,13 @@ def _is_of(entry: Entry, tenant: str) -> bool:
     change = entry.change
     if change.row is not None:
         return named_tenants(change.row) <= {tenant}
+    if change.relabelling is not None:
+        return tenant_of(change.relabelling.old) == tenant
     return change.label is not None and tenant_of(change.label[0]) == tenant
 
 
 def _policy_entry(entry: Entry, tenant: str) -> dict[str, Any]:
     own = tenant_of(entry.who) == tenant
-    row, label = entry.change.row, entry.change.label
     return {
         "at": entry.at,
         "verb": POLICY_VERB,
@@ -109,7 +111,15 @@ def _policy_entry(entry: Entry, tenant: str) -> dict[str, Any]:
         "rules": [],
         "counts": {},
         "duration_ms": 0,
-        "row": ", ".join(to_fields(row)) if row is not None else json.dumps(label, ensure_ascii=False),
+        "row": _what(entry.change),
         "why": entry.why,
         "ticket": entry.ticket,
     }
+
+
+def _what(change: Change) -> str:
+    """Return a row as a line of `policy.csv`, a label as name and fields, a document as id, old and new label."""
+    if change.row is not None:
+        return ", ".join(to_fields(change.row))
+    what = astuple(change.relabelling) if change.relabelling is not None else change.label
+    return json.dumps(what, ensure_ascii=False)

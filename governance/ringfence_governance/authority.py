@@ -28,6 +28,7 @@ from .subjects import Subject
 
 __all__ = [
     "Explanation",
+    "actor_atoms",
     "allowed",
     "allowed_on_policy",
     "denied",
@@ -86,14 +87,24 @@ def readable_until(
     snapshot: Snapshot, table: LabelTable, subject: Subject, *, action: str = "read", now: str
 ) -> tuple[AtomSet, str]:
     """Return :func:`readable_atoms`, and the first time after `now` at which they may be others."""
+    asked = [Asked(actor, action, subject.purpose, now, carried) for actor, carried in _actors(subject)]
+    return _atoms(snapshot, table, asked), next_boundary(snapshot, table, now)
+
+
+def actor_atoms(snapshot: Snapshot, table: LabelTable, asked: Asked) -> AtomSet:
+    """Return the atoms of the labels under which one actor may act: alone, or as one who carries.
+
+    What an actor may carry gives nothing without a person; a chain has what all its actors have.
+    """
+    return _atoms(snapshot, table, [asked])
+
+
+def _atoms(snapshot: Snapshot, table: LabelTable, asked: Sequence[Asked]) -> AtomSet:
     try:
         segments = table.segments(snapshot.label_fields)
-        asked = [Asked(actor, action, subject.purpose, now, carried) for actor, carried in _actors(subject)]
-        requests = [snapshot.compiled(each) for each in asked]
-        atoms = _compiled_atoms(segments, requests)
+        return _compiled_atoms(segments, [snapshot.compiled(each) for each in asked])
     except (NotCompilable, InvalidInput):
-        atoms = _asked_atoms(snapshot, table, subject, action, now)
-    return atoms, next_boundary(snapshot, table, now)
+        return _asked_atoms(snapshot, table, asked)
 
 
 def _compiled_atoms(segments: Sequence[LabelSegment], requests: Sequence[CompiledRequest]) -> AtomSet:
@@ -109,13 +120,17 @@ def _compiled_atoms(segments: Sequence[LabelSegment], requests: Sequence[Compile
     return AtomSet(allowed)
 
 
-def _asked_atoms(snapshot: Snapshot, table: LabelTable, subject: Subject, action: str, now: str) -> AtomSet:
+def _asked_atoms(snapshot: Snapshot, table: LabelTable, asked: Sequence[Asked]) -> AtomSet:
     """Put each distinct label to Casbin: what the compiler does not prove takes longer, and is the same."""
     answers: dict[str, bool] = {}
 
     def permits(label_id: str, label: Label) -> bool:
         if label_id not in answers:
-            answers[label_id] = _permits(snapshot, subject, label_id, label, action, now)
+            requests = (
+                Request(each.actor, label_id, label, each.action, each.purpose, each.now, each.carried)
+                for each in asked
+            )
+            answers[label_id] = all(snapshot.decide_kept(request).allowed for request in requests)
         return answers[label_id]
 
     found: set[int] = set()

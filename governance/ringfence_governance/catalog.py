@@ -153,6 +153,16 @@ class Catalog:
             raise StoreError("the catalog gave no sequence number; nothing was changed")
         return int(key[0]), at
 
+    def next_entries(self, connection: Connection, kind: str, count: int) -> tuple[list[int], str]:
+        """Take the next `count` numbers for changes of `kind`; return them, ascending, with their time."""
+        at, before = self.now(connection), self.sequence(connection)
+        if count:
+            connection.execute(insert(schema.entries), [{"kind": kind, "at": at}] * count)
+        # The write lock is held, so all that is newer is what was just inserted.
+        newer = select(schema.entries.c.sequence).where(schema.entries.c.sequence > before)
+        found = connection.execute(newer.order_by(schema.entries.c.sequence)).scalars()
+        return [int(number) for number in found], at
+
     def meta(self, connection: Connection, name: str) -> str | None:
         """Return a setting of the store."""
         value = connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == name)).scalar()

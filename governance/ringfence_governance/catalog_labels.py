@@ -100,6 +100,15 @@ def define(catalog: Catalog, connection: Connection, name: str, label: Label, se
     return LabelEntry(int(atom), name, label)
 
 
+def versions_of(connection: Connection, atom: int) -> list[int]:
+    """Return the sequence numbers at which a label got its meanings, the first one first."""
+    columns = schema.label_versions.c
+    found = connection.execute(
+        select(columns.sequence).where(columns.atom == atom).order_by(columns.sequence)
+    ).scalars()
+    return [int(number) for number in found]
+
+
 def _intern(catalog: Catalog, lookup: str, label_id: str, definition: dict[str, object]) -> LabelEntry:
     with catalog.write() as connection:
         known = connection.execute(

@@ -11,13 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import auditor_log, explaining, inspection, manifest, policy_changes, reading, rights, store_files
+from . import (
+    auditor_log,
+    explaining,
+    inspection,
+    label_changes,
+    label_listing,
+    manifest,
+    policy_changes,
+    reading,
+    rights,
+    store_files,
+)
 from .ambient import Ambient
 from .drafts import SourceIdentity
 from .ground import Ground
 from .ingestion import Ingestion
+from .kept_changes import Reasoned
 from .labels import NamedLabel
-from .policy_changes import Reasoned
 from .policy_rows import Row, Rule
 from .policy_text import PolicyBundle
 from .reading import Answer, GrantedReader
@@ -150,5 +161,21 @@ class Door:
         return policy_changes.matching_rows(self.__ground, subject, sub, action, object_id)
 
     def define_label(self, subject: Subject, label: NamedLabel, reason: Reasoned) -> None:
-        """See :func:`policy_changes.define_label`."""
-        policy_changes.define_label(self.__ground, subject, label, reason)
+        """See :func:`label_changes.define_label`."""
+        label_changes.define_label(self.__ground, subject, label, reason)
+
+    def redefine_label(self, subject: Subject, label: NamedLabel, reason: Reasoned) -> bool:
+        """See :func:`label_changes.redefine_label`."""
+        return label_changes.redefine_label(self.__ground, subject, label, reason)
+
+    def expire_label(self, subject: Subject, name: str, reason: Reasoned) -> bool:
+        """See :func:`label_changes.expire_label`."""
+        return label_changes.expire_label(self.__ground, subject, name, reason)
+
+    def labels(self, subject: Subject) -> list[dict[str, Any]]:
+        """See :func:`label_listing.labels`."""
+        return label_listing.labels(self.__ground, subject)
+
+    def label_history(self, subject: Subject, name: str) -> list[dict[str, Any]]:
+        """See :func:`label_listing.label_history`."""
+        return label_listing.label_history(self.__ground, subject, name)

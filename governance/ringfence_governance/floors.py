@@ -74,7 +74,8 @@ class Floors:
         ):
             self._given[content].add(atom)
         moment = self._ground.moment()
-        signature = (moment.snapshot.revision, moment.publication.sequence)
+        # By the journal's newest row, not the policy's content: a label may have got another meaning.
+        signature = (moment.policy.version, moment.publication.sequence)
         if signature == self._signature and moment.now < self._until:
             return
         grant = self._ground.grant(self._subject, "read")

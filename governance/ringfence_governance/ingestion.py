@@ -14,11 +14,15 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal
 
+from sqlalchemy import Connection
+
 from . import journal, manifest, publications, runs
 from .drafts import DocumentDraft, LabelChoice, SourceIdentity
 from .errors import InvalidInput, Refused, WriteRefused
 from .floors import Floors
 from .ground import Ground
+from .journal import Change
+from .kept_changes import Reasoned, signed
 from .leases import WriterLease
 from .manifest import Held
 from .subjects import Subject
@@ -288,11 +292,19 @@ class Ingestion:
             if journal.version(connection) != policy:
                 raise Refused("the policy changed while this was published; nothing was; run it again")
             manifest.check_model(self._ground, connection, self._model, keep=True)
+            policy = self._journal_relabelled(connection, policy)
             publications.publish(self._ground.catalog, connection, self._run_id, self._lease.number, versions)
             manifest.store(connection, self._batch.manifest_changes(self._held))
         self._forget_stale_keys()
         self._judgements.begin(policy)
         self._batch = WriteBatch(self._ground, self._run_id, self._source_id)
+
+    def _journal_relabelled(self, connection: Connection, policy: int) -> int:
+        """Journal each document that gets another label; return the number of the newest journal row."""
+        changes = [Change("relabelled", relabelling=each) for each in self._batch.relabellings()]
+        why = f"ingest of source {self._source_id}, a {self._source.kind}, gave it another label"
+        record = signed(self._ground, self._subject, Reasoned(why, f"run {self._run_id}"))
+        return max([policy, *journal.append(self._ground.catalog, connection, changes, record)])
 
     def _newest(self) -> publications.Publication:
         with self._ground.catalog.read() as connection:

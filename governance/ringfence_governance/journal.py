@@ -8,7 +8,7 @@ sealed; that a change happened at a sequence number is not.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,22 +23,41 @@ from .policy_rows import Row, from_fields, to_fields
 GENESIS = "0" * 64
 """What the first row names as the one before it."""
 
-ChangeKind = Literal["row_added", "row_removed", "label_defined"]
+ChangeKind = Literal[
+    "row_added", "row_removed", "label_defined", "label_redefined", "label_expired", "relabelled"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelling:
+    """A document that got another label.
+
+    Args:
+        document_id: Opaque.
+        old: Id of the label it had.
+        new: Id of the label it has now.
+    """
+
+    document_id: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of policy as it is asked for.
+    """One change of policy as it is asked for; it has one of row, label and relabelling.
 
     Args:
         kind: What is done.
-        row: The policy row added or removed; None for a label.
-        label: Name and fields of a label that is defined; None for a row.
+        row: The policy row added or removed.
+        label: Name and fields of a label that is defined, or gets another meaning.
+        relabelling: The document that gets another label.
     """
 
     kind: ChangeKind
     row: Row | None = None
     label: tuple[str, dict[str, object]] | None = None
+    relabelling: Relabelling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +81,34 @@ class Entry:
     ticket: str
 
 
-def append(catalog: Catalog, connection: Connection, change: Change, record: dict[str, object]) -> int:
-    """Add one row in the caller's transaction; return its sequence number.
+def append(
+    catalog: Catalog, connection: Connection, changes: Sequence[Change], record: dict[str, object]
+) -> list[int]:
+    """Add one row for each change, in the caller's transaction; return their sequence numbers, in order.
 
     Args:
-        record: `who`, `asserted_by`, `why`, `ticket`.
+        record: `who`, `asserted_by`, `why`, `ticket`, the same for all.
     """
-    sequence, at = catalog.next_entry(connection, "policy")
-    body = {
-        "kind": change.kind,
-        "row": list(to_fields(change.row)) if change.row is not None else None,
-        "label": list(change.label) if change.label is not None else None,
-        "at": at,
-        **record,
-    }
-    plain = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    if not changes:
+        return []
+    numbers, at = catalog.next_entries(connection, "policy", len(changes))
     previous = _last_digest(connection)
-    connection.execute(
-        insert(schema.journal).values(
-            sequence=sequence,
-            kind=change.kind,
-            payload=catalog.seal(plain, "journal", sequence),
-            previous=previous,
-            digest=catalog.digest("journal", sequence, previous, plain),
-        )
-    )
-    return sequence
+    rows = []
+    for sequence, change in zip(numbers, changes, strict=True):
+        plain = json.dumps(
+            {**_body(change), "at": at, **record}, sort_keys=True, separators=(",", ":")
+        ).encode()
+        values = {
+            "sequence": sequence,
+            "kind": change.kind,
+            "payload": catalog.seal(plain, "journal", sequence),
+            "previous": previous,
+            "digest": catalog.digest("journal", sequence, previous, plain),
+        }
+        rows.append(values)
+        previous = str(values["digest"])
+    connection.execute(insert(schema.journal), rows)
+    return numbers
 
 
 def version(connection: Connection) -> int:
@@ -128,6 +149,18 @@ def entry(catalog: Catalog, connection: Connection, sequence: int) -> Entry:
     return _opened(catalog, row)
 
 
+def _body(change: Change) -> dict[str, object]:
+    body: dict[str, object] = {
+        "kind": change.kind,
+        "row": list(to_fields(change.row)) if change.row is not None else None,
+        "label": list(change.label) if change.label is not None else None,
+    }
+    if change.relabelling is not None:
+        moved = change.relabelling
+        body["relabelling"] = [moved.document_id, moved.old, moved.new]
+    return body
+
+
 def _last_digest(connection: Connection) -> str:
     found = connection.execute(
         select(schema.journal.c.digest).order_by(schema.journal.c.sequence.desc()).limit(1)
@@ -143,11 +176,12 @@ def _opened(catalog: Catalog, row: SqlRow[Any]) -> Entry:
 
 
 def _entry(sequence: int, digest: str, body: dict[str, object]) -> Entry:
-    fields, label = body["row"], body["label"]
+    fields, label, moved = body["row"], body["label"], body.get("relabelling")
     change = Change(
         kind=body["kind"],  # type: ignore[arg-type]
         row=from_fields(fields) if isinstance(fields, list) else None,
         label=(str(label[0]), label[1]) if isinstance(label, list) else None,
+        relabelling=Relabelling(*map(str, moved)) if isinstance(moved, list) else None,
     )
     asserted_by = body["asserted_by"]
     return Entry(

@@ -14,7 +14,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sqlalchemy import Column, Delete, Integer, LargeBinary, MetaData, String, Table, delete, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Delete,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+)
 
 from .ambient import Ambient
 from .errors import StoreCorrupt
@@ -161,21 +173,30 @@ class KeyStore:
 
     def ensure_label_key(self, entry: LabelEntry) -> None:
         """Make the key of a label if it has none. Compound labels have only derived keys."""
-        if entry.parts:
+        self.ensure_label_keys([entry])
+
+    def ensure_label_keys(self, entries: Iterable[LabelEntry]) -> None:
+        """Make the keys of the labels that have none, in one transaction."""
+        labels = [entry for entry in entries if not entry.parts]
+        if not labels:
             return
-        lookup = self._lookup(entry.label_id)
         with self._database.write() as connection:
-            known = connection.execute(
-                select(_label_keys.c.label_digest).where(_label_keys.c.label_digest == lookup)
-            ).one_or_none()
-            if known is None:
-                key = self._ambient.new_key("label", entry.label_id)
-                wrapped = self._master_cipher().seal(key, self._master_place("label", entry.label_id))
-                connection.execute(
-                    insert(_label_keys).values(
-                        label_digest=lookup, generation=self._master.generation, wrapped=wrapped
-                    )
+            for entry in labels:
+                self._ensure_label_key(connection, entry)
+
+    def _ensure_label_key(self, connection: Connection, entry: LabelEntry) -> None:
+        lookup = self._lookup(entry.label_id)
+        known = connection.execute(
+            select(_label_keys.c.label_digest).where(_label_keys.c.label_digest == lookup)
+        ).one_or_none()
+        if known is None:
+            key = self._ambient.new_key("label", entry.label_id)
+            wrapped = self._master_cipher().seal(key, self._master_place("label", entry.label_id))
+            connection.execute(
+                insert(_label_keys).values(
+                    label_digest=lookup, generation=self._master.generation, wrapped=wrapped
                 )
+            )
 
     def new_document_key(self, document_id: str, entry: LabelEntry) -> tuple[Cipher, WrappedKey]:
         """Make a document's key; return its cipher and the wrap to :meth:`keep` before publishing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from . import catalog_schema as schema
 from .catalog import SEQUENCE_MAX, Catalog
@@ -60,6 +60,11 @@ def newest_until(connection: Connection, sequence: int) -> Publication | None:
     if set(versions) != set(TABLES):
         raise StoreCorrupt("a publication does not name all tables")
     return Publication(int(row.sequence), versions)
+
+
+def first(connection: Connection) -> int:
+    """Return the number of the first publication, which making the store made."""
+    return int(connection.execute(select(func.min(schema.publications.c.sequence))).scalar() or 0)
 
 
 def publish(

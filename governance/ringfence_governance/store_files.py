@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from . import catalog_labels, catalog_schema, durable_files, journal, key_file, publications
 from .ambient import Ambient
@@ -23,11 +22,10 @@ from .errors import InvalidInput, KeyUnavailable, StoreCorrupt, StoreError, Stor
 from .ground import Ground
 from .identifiers import TIME_MAX, TIME_MIN, actor, tenant_of
 from .journal import Change
+from .kept_changes import GIVEN, MADE
 from .key_file import MasterKey
 from .key_store import KeyStore
-from .labels import NamedLabel
 from .lance_tables import LanceTables
-from .policy_changes import MADE
 from .policy_rows import PolicyRows, Row, Rule
 from .policy_text import PolicyBundle
 from .snapshot import Snapshot
@@ -85,7 +83,7 @@ def create(
         master = MasterKey(store_id, 1, ambient.new_key("master"))
         key_path = key_file.write(folder, master)
         building.mkdir(mode=0o700, parents=True)
-        _build(building, folder, master, rows, bundle.labels, admin, ambient)
+        _build(building, folder, master, bundle, admin, ambient)
         made = building.replace(path)
         durable_files.sync(path.parent)
     except OSError as error:
@@ -127,8 +125,7 @@ def _build(
     path: Path,
     folder: Path,
     master: MasterKey,
-    rows: PolicyRows,
-    labels: Sequence[NamedLabel],
+    bundle: PolicyBundle,
     admin: str,
     ambient: Ambient,
 ) -> None:
@@ -146,13 +143,7 @@ def _build(
     versions = LanceTables(path / "lance").create()
     run_id = ambient.new_id("run", "init")
     with catalog.write() as connection:
-        for label in labels:
-            change = Change("label_defined", label=(label.name, label.definition.to_mapping()))
-            sequence = journal.append(catalog, connection, change, record)
-            entry = catalog_labels.define(catalog, connection, label.name, label.definition, sequence)
-            keys.ensure_label_key(entry)
-        for row in rows:
-            journal.append(catalog, connection, Change("row_added", row=row), record)
+        _journal(catalog, connection, keys, bundle, admin, record)
         now = ambient.now()
         connection.execute(
             insert(catalog_schema.runs).values(
@@ -171,6 +162,28 @@ def _build(
     (path / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
     durable_files.sync_new(path, ())
     durable_files.sync_new(folder, ())
+
+
+def _journal(
+    catalog: Catalog,
+    connection: Connection,
+    keys: KeyStore,
+    bundle: PolicyBundle,
+    admin: str,
+    record: dict[str, object],
+) -> None:
+    """Write what the store begins with as the journal's first rows, and define its labels."""
+    labels, rows = bundle.labels, _with_admin(bundle.rows, admin)
+    defined = [Change("label_defined", label=(each.name, each.definition.to_mapping())) for each in labels]
+    numbers = journal.append(catalog, connection, defined, record)
+    keys.ensure_label_keys(
+        catalog_labels.define(catalog, connection, each.name, each.definition, number)
+        for each, number in zip(labels, numbers, strict=True)
+    )
+    own = [Change("row_added", row=row) for row in rows if row in bundle.rows]
+    given = [Change("row_added", row=row) for row in rows if row not in bundle.rows]
+    journal.append(catalog, connection, own, record)
+    journal.append(catalog, connection, given, record | {"why": GIVEN})
 
 
 def _with_admin(rows: PolicyRows, admin: str) -> PolicyRows:

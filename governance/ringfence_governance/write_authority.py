@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 
-from . import authority, catalog_labels
+from . import authority, catalog_labels, declassification
 from .drafts import LabelChoice
 from .errors import Refused
 from .ground import Ground, Moment
 from .label_table import LabelTable
-from .labels import Label, LabelEntry, flatten, lowering
+from .labels import Label, LabelEntry, flatten
 from .subjects import Subject
 
 UNSTORED_ATOM = 0
@@ -165,21 +165,9 @@ def _unstored(label: Label) -> LabelEntry:
 
 
 def _is_lower(moment: Moment, new: Collection[LabelEntry], old: LabelEntry) -> bool:
-    """Whether some part of `old` has no part of `new` that is at least as high.
-
-    A compound label is readable only with all its parts, so each part of the
-    old label needs one in the new that lets nobody in it does not.
-    """
+    """Whether some part of `old` has no part of `new` that is at least as high."""
     new_parts = {part: label for entry in new for part, label in moment_definitions(moment, entry)}
-    for old_id, old_label in moment_definitions(moment, old):
-        if old_id in new_parts:
-            continue
-        if not any(
-            not lowering(label, old_label) and authority.names_alike(moment.snapshot.index, new_id, old_id)
-            for new_id, label in new_parts.items()
-        ):
-            return True
-    return False
+    return declassification.relabelling(moment.snapshot.index, new_parts, moment_definitions(moment, old))
 
 
 def moment_definitions(moment: Moment, entry: LabelEntry) -> tuple[tuple[str, Label], ...]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from .drafts import ChunkDraft, DocumentDraft, SourceIdentity
 from .ground import Ground
+from .journal import Relabelling
 from .key_store import WrappedKey
 from .labels import LabelEntry
 from .lance_tables import SCHEMAS, TableChange, Versions
@@ -31,6 +32,7 @@ class WriteBatch:
         "_dropped",
         "_ground",
         "_keys",
+        "_moved",
         "_relabelled",
         "_replaced",
         "_rows",
@@ -46,6 +48,7 @@ class WriteBatch:
         self._source_id = source_id
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
         self._keys: list[WrappedKey] = []
+        self._moved: list[Relabelling] = []
         self._stale: list[tuple[str, int]] = []
         self._replaced: set[str] = set()
         self._deleted_documents: set[str] = set()
@@ -105,6 +108,10 @@ class WriteBatch:
         """Return which documents are removed or get another atom, for the record."""
         return {"removed": sorted(self._dropped), "relabelled": dict(sorted(self._relabelled.items()))}
 
+    def relabellings(self) -> Sequence[Relabelling]:
+        """Return which documents get another label, their content as it was or not, for the journal."""
+        return tuple(self._moved)
+
     def counts(self) -> dict[str, int]:
         """Return how much this publication changes, for the record."""
         return {
@@ -158,6 +165,7 @@ class WriteBatch:
     def _rewrapped(self, held: Held, entry: LabelEntry) -> WrappedKey:
         old = self._ground.moment().table.entries[held.atom]
         self._stale.append((held.document_id, held.atom))
+        self._moved.append(Relabelling(held.document_id, old.label_id, entry.label_id))
         return self._ground.keys.rewrap(held.document_id, old, entry)
 
     def _add_document(

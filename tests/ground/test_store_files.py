@@ -78,7 +78,7 @@ STEPS: dict[str, tuple[object, str]] = {
     "store keys": (KeyStore, "create_store_keys"),
     "catalog": (Catalog, "create"),
     "tables": (LanceTables, "create"),
-    "label keys": (KeyStore, "ensure_label_key"),
+    "label keys": (KeyStore, "ensure_label_keys"),
     "journal": (store_files.journal, "append"),
     "publication": (store_files.publications, "publish"),
     "marker": (Path, "write_text"),
