@@ -18,6 +18,7 @@ from . import (
     label_changes,
     label_listing,
     manifest,
+    policy_apply,
     policy_changes,
     reading,
     rights,
@@ -159,6 +160,15 @@ class Door:
     def matching_rows(self, subject: Subject, sub: str, action: str, object_id: str) -> tuple[Rule, ...]:
         """See :func:`policy_changes.matching_rows`."""
         return policy_changes.matching_rows(self.__ground, subject, sub, action, object_id)
+
+    def apply_policy(self, subject: Subject, path: Path, reason: Reasoned) -> dict[str, Any]:
+        """Apply a policy's files; return what was changed. See :func:`policy_apply.apply_policy`."""
+        found = policy_apply.apply_policy(self.__ground, subject, path, reason)
+        return {"changed": found.changed, **found.to_mapping()}
+
+    def diff_policy(self, subject: Subject, path: Path, action: str) -> dict[str, Any]:
+        """Return what applying a policy's files would do. See :func:`policy_apply.diff_policy`."""
+        return policy_apply.diff_policy(self.__ground, subject, path, action).to_mapping()
 
     def define_label(self, subject: Subject, label: NamedLabel, reason: Reasoned) -> None:
         """See :func:`label_changes.define_label`."""

@@ -7,6 +7,7 @@ with one finding gives no policy at all.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ __all__ = [
     "PolicyBundle",
     "check_rows",
     "load_directory",
+    "load_policy",
     "parse_labels_yaml",
     "parse_policy_csv",
     "read_file",
@@ -76,18 +78,41 @@ def parse_policy_csv(data: bytes, file: str) -> PolicyRows:
     return rows
 
 
-def load_directory(directory: Path) -> PolicyBundle:
-    """Return the policy of a directory: `policy.csv`, and `labels.yaml` and `model.conf` if they are there.
+def load_policy(path: Path, known: Collection[str] = ()) -> PolicyBundle:
+    """Return the policy of a directory, as :func:`load_directory` does, or of a `policy.csv` alone.
+
+    Args:
+        path: The directory or the file.
+        known: Names of labels there are already.
 
     Raises:
-        PolicyRefused: A file is missing, unreadable or malformed, a rule names a label that
-            `labels.yaml` does not define, or `model.conf` is not the shipped one. Carries every finding.
+        PolicyRefused: As in :func:`load_directory`.
+    """
+    if not path.is_file():
+        return load_directory(path, known)
+    rows, lines, findings = _read_rows(read_file(path, POLICY_BYTES_MAX), str(path))
+    findings += check_rows(rows, frozenset(known), str(path), lines=lines, partial=bool(findings))
+    if findings:
+        raise PolicyRefused(bounded(findings, str(path)))
+    return PolicyBundle(rows, (), str(path))
+
+
+def load_directory(directory: Path, known: Collection[str] = ()) -> PolicyBundle:
+    """Return the policy of a directory: `policy.csv`, and `labels.yaml` and `model.conf` if they are there.
+
+    Args:
+        directory: Where they lie.
+        known: Names of labels there are already, which `labels.yaml` need not define.
+
+    Raises:
+        PolicyRefused: A file is missing, unreadable or malformed, a row names a label that neither
+            `labels.yaml` defines nor is known, or `model.conf` is not the shipped one. Carries every finding.
     """
     findings: list[Finding] = []
     labels: tuple[NamedLabel, ...] = ()
     try:
         labels = _labels_of(directory)
-        label_names = frozenset(label.name for label in labels)
+        label_names = frozenset(known).union(label.name for label in labels)
     except PolicyRefused as refused:
         findings += refused.findings
         label_names = None

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .worlds import World, copy_world, draft, label, make_world
+from .policy_files import OWN, OWN_LABELS, PAYROLL, SALARIES, STAFF
+from .worlds import World, bundle, copy_world, draft, label, make_world
 
 
 @pytest.fixture(scope="session")
@@ -45,5 +46,22 @@ def world(template: World, tmp_path: Path) -> Iterator[World]:
 def filled(filled_template: World, tmp_path: Path) -> Iterator[World]:
     """A store of its own with documents under several labels."""
     world = copy_world(filled_template, tmp_path / "world")
+    yield world
+    world.door.close()
+
+
+@pytest.fixture(scope="session")
+def alone_template(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A store of one tenant, whose administrator was given his rights when it was made."""
+    world = make_world(tmp_path_factory.mktemp("alone"), policy=bundle(OWN, OWN_LABELS))
+    world.put(draft(SALARIES, "dora earns ninety", PAYROLL), draft("public.txt", "the canteen", STAFF))
+    world.door.close()
+    return world
+
+
+@pytest.fixture
+def alone(alone_template: World, tmp_path: Path) -> Iterator[World]:
+    """A store of one tenant of its own."""
+    world = copy_world(alone_template, tmp_path / "world")
     yield world
     world.door.close()

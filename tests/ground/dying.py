@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -17,7 +17,7 @@ from unittest import mock
 import lance
 from lance.dataset import MergeInsertBuilder
 
-from ringfence_governance import manifest, publications, runs
+from ringfence_governance import catalog_labels, journal, manifest, publications, runs
 from ringfence_governance.audit_log import AuditLog
 from ringfence_governance.key_store import KeyStore
 from ringfence_governance.labels import Label
@@ -106,11 +106,19 @@ STEPS: tuple[tuple[Any, str], ...] = (
 )
 """Before and after each call of these is an instant; so is each side of every commit of a database."""
 
+POLICY_STEPS: tuple[tuple[Any, str], ...] = (
+    (journal, "append"),
+    (catalog_labels, "define"),
+    (KeyStore, "ensure_label_keys"),
+    (AuditLog, "append"),
+)
+"""The same, of a change of policy."""
+
 
 @contextmanager
-def watched(instants: Instants) -> Iterator[Instants]:
+def watched(instants: Instants, steps: Sequence[tuple[Any, str]] = STEPS) -> Iterator[Instants]:
     with ExitStack() as stack:
-        for owner, name in STEPS:
+        for owner, name in steps:
             stack.enter_context(mock.patch.object(owner, name, _around(getattr(owner, name), instants)))
         stack.enter_context(mock.patch.object(Database, "write", _around_commit(Database.write, instants)))
         yield instants

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ringfence_governance.errors import StoreBusy
 
-from .dying import PUBLICATIONS, Instants, watched, write_publication
-from .worlds import open_world
+from .dying import POLICY_STEPS, PUBLICATIONS, Instants, watched, write_publication
+from .worlds import ADMIN, WHY, open_world, subject
 
 
 def say(**facts: object) -> None:
@@ -55,7 +55,16 @@ def die(folder: Path, instant: str, delay_ms: str) -> None:
     say(survived=True)
 
 
-PROGRAMS: dict[str, Callable[..., None]] = {"look": look, "join": join, "die": die}
+def apply(folder: Path, files: str, instant: str) -> None:
+    """Apply a policy's files, and be killed at an instant."""
+    world = open_world(folder)
+    say(ready=True)
+    with watched(Instants(int(instant)), POLICY_STEPS):
+        world.door.apply_policy(subject(ADMIN), Path(files), WHY)
+    say(survived=True)
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {"look": look, "join": join, "die": die, "apply": apply}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
