@@ -11,10 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence_governance.door import Door
 from ringfence_governance.errors import InvalidInput
-from ringfence_governance.identifiers import TIME_MAX, TIME_MIN, tenant_of
-from ringfence_governance.labels import Label, NamedLabel
-from ringfence_governance.policy_changes import Reasoned
-from ringfence_governance.policy_rows import Link, Rule
 from ringfence_governance.rows import is_opaque
 from ringfence_governance.subjects import Subject
 from ringfence_retrieval import listing
@@ -29,6 +25,7 @@ from ringfence_retrieval.results import (
 )
 from ringfence_retrieval.search import Mode, Question, search
 
+from .administering import Administering
 from .boundary import public
 
 if TYPE_CHECKING:
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
 OBJECT_CHARACTERS_MAX = 4096
 
 
-class Reader:
+class Reader(Administering):
     """One subject in one store. Made by :meth:`Store.as_user`.
 
     Private names (`_Reader__*`) are not part of the interface; docs/threat-model.md says what they hold.
@@ -47,6 +44,7 @@ class Reader:
     __slots__ = ("__door", "__embed", "__subject", "__weakref__")
 
     def __init__(self, door: Door, subject: Subject, embed: Callable[[str], npt.NDArray[np.float32]]) -> None:
+        super().__init__(door, subject)
         self.__door = door
         self.__subject = subject
         self.__embed = embed
@@ -215,116 +213,6 @@ class Reader:
     def status(self) -> dict[str, Any]:
         """Return version, mode and health; numbers to who may audit or administer."""
         return self.__door.status(self.__subject)
-
-    @public
-    def policy(self) -> Iterable[dict[str, Any]]:
-        """Return, to an administrator, the rows of his tenant's policy.
-
-        Raises:
-            Refused: This subject may not administer.
-        """
-        return self.__door.policy_rows(self.__subject)
-
-    @public
-    def grant(
-        self,
-        subject: str,
-        action: str,
-        object_id: str,
-        *,
-        why: str,
-        ticket: str = "",
-        valid_from: str | None = None,
-        valid_until: str | None = None,
-        purpose: str | None = None,
-    ) -> bool:
-        """Grant an action on a label, a set, all labels (`*`) or `tenant/policy`. False: it stands already.
-
-        Args:
-            valid_from: UTC, `YYYY-MM-DDTHH:MM:SSZ`, inclusive; None: since ever.
-            valid_until: UTC, exclusive; None: for ever.
-            purpose: Only for this purpose; None: for any.
-
-        Raises:
-            Refused: This subject may not administer.
-            PolicyRefused: The row is malformed or names what does not exist.
-        """
-        row = Rule(
-            sub=subject,
-            dom=tenant_of(self.__subject.person),
-            obj=object_id,
-            act=action,
-            rel="any",
-            purpose="*" if purpose is None else purpose,
-            nbf=TIME_MIN if valid_from is None else valid_from,
-            exp=TIME_MAX if valid_until is None else valid_until,
-            eft="allow",
-        )
-        return self.__door.add_row(self.__subject, row, Reasoned(why, ticket))
-
-    @public
-    def revoke(
-        self,
-        subject: str,
-        action: str,
-        object_id: str,
-        *,
-        why: str,
-        ticket: str = "",
-        valid_from: str | None = None,
-        valid_until: str | None = None,
-        purpose: str | None = None,
-    ) -> int:
-        """Take back the grants of an action on an object; return how many stood.
-
-        Args:
-            valid_from: Only those that hold from this time on; None: whatever their times.
-            valid_until: Only those that hold until this time; None: whatever their times.
-            purpose: Only those for this purpose, `*` for those for any; None: whatever theirs.
-
-        Raises:
-            Refused: This subject may not administer.
-        """
-        reason = Reasoned(why, ticket)
-        rows = self.__door.matching_rows(self.__subject, subject, action, object_id)
-        wanted = (valid_from, valid_until, purpose)
-        chosen = [
-            row
-            for row in rows
-            if all(
-                want in (None, has) for want, has in zip(wanted, (row.nbf, row.exp, row.purpose), strict=True)
-            )
-        ]
-        return sum(self.__door.remove_row(self.__subject, row, reason) for row in chosen)
-
-    @public
-    def add_member(self, member: str, group: str, *, why: str, ticket: str = "") -> bool:
-        """Put a principal into a group or role. False: it is in it already.
-
-        Raises:
-            Refused: This subject may not administer.
-            PolicyRefused: A name is malformed, or the link would make a cycle.
-        """
-        return self.__door.add_row(self.__subject, Link("g", member, group), Reasoned(why, ticket))
-
-    @public
-    def remove_member(self, member: str, group: str, *, why: str, ticket: str = "") -> bool:
-        """Take a principal out of a group or role. False: it is not in it.
-
-        Raises:
-            Refused: This subject may not administer.
-        """
-        return self.__door.remove_row(self.__subject, Link("g", member, group), Reasoned(why, ticket))
-
-    @public
-    def define_label(self, name: str, label: Label, *, why: str, ticket: str = "") -> None:
-        """Define a named label, `tenant/label:name`.
-
-        Raises:
-            Refused: This subject may not administer.
-            InvalidInput: The name is malformed or taken.
-        """
-        self.__door.define_label(self.__subject, NamedLabel(name, label), Reasoned(why, ticket))
 
     def __resolved(self, found: str | Hit | Document) -> str:
         """Return an id; a path is looked up among the subject's own readable documents."""

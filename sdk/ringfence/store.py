@@ -192,7 +192,8 @@ def open(  # noqa: A001
     Args:
         path: The store's folder.
         policy: Read when the store is made. A store that stands has its own policy, changed by journaled
-            rows alone, so a folder given for it must hold nothing the store did not begin with.
+            rows alone, so a folder given for it must hold nothing the store did not begin with; another one is
+            applied with :meth:`Reader.apply_policy`.
         admin: As in :func:`create`.
         embedder: As in :func:`create`; None takes the model the store's vectors were made with.
 
@@ -208,6 +209,6 @@ def open(  # noqa: A001
         door.close()
         raise InvalidInput(
             f"policy: {str(policy)!r} is not the one the store was made with; expected none, or that one; "
-            "a standing store's policy changes by grant, revoke and member"
+            "a standing store's policy changes by apply_policy ('ringfence policy apply'), grant, revoke and member"
         )
     return Store(door, Path(path), embedder, None)

@@ -15,7 +15,7 @@ from ringfence.cli import app
 Call = Callable[..., Any]
 
 REPO = Path(__file__).resolve().parents[2]
-HEADING = re.compile(r"^## `ringfence ((?:member |policy )?[a-z]+).*$", re.MULTILINE)
+HEADING = re.compile(r"^## `ringfence ((?:label |member |policy )?[a-z]+).*$", re.MULTILINE)
 KEYS = re.compile(r"^JSON keys([^:]*): (.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 INGESTER, ADMIN, AUDITOR, CARL = (f"acme/user:{name}" for name in ("ingester", "ada", "olga", "carl"))
 
@@ -39,8 +39,33 @@ RUNS = {
     ("revoke", ""): ["STORE", CARL, "read", "acme/label:cases", "--as", ADMIN, "--why", "x"],
     ("member add", ""): ["STORE", CARL, "acme/group:x", "--as", ADMIN, "--why", "x"],
     ("member remove", ""): ["STORE", CARL, "acme/group:x", "--as", ADMIN, "--why", "x"],
+    ("label define", ""): [
+        "STORE",
+        "acme/label:new",
+        "--owner",
+        CARL,
+        "--as",
+        ADMIN,
+        "--why",
+        "x",
+    ],
+    ("label redefine", ""): [
+        "STORE",
+        "acme/label:payroll",
+        "--file",
+        "POLICY/labels.yaml",
+        "--as",
+        ADMIN,
+        "--why",
+        "x",
+    ],
+    ("label expire", ""): ["STORE", "acme/label:cases", "--as", ADMIN, "--why", "x"],
+    ("label list", ""): ["STORE", "--as", ADMIN],
+    ("label history", ""): ["STORE", "acme/label:cases", "--as", AUDITOR],
     ("policy lint", ""): ["POLICY"],
     ("policy test", ""): ["POLICY"],
+    ("policy diff", ""): ["STORE", "POLICY", "--as", ADMIN],
+    ("policy apply", ""): ["STORE", "POLICY", "--as", ADMIN, "--why", "x"],
     ("policy show", ""): ["STORE", "--as", ADMIN],
     ("log", ""): ["STORE", "--as", AUDITOR],
     ("status", ""): ["STORE", "--as", ADMIN],
@@ -71,6 +96,7 @@ def places(own_firm: Path, offer: str, sources: dict[str, Path], policy_folder: 
         "OFFER": offer,
         "FOLDER": sources["sales"],
         "POLICY": policy_folder,
+        "POLICY/labels.yaml": policy_folder / "labels.yaml",
         "NEW": tmp_path / "new",
     }
 

@@ -175,11 +175,18 @@ def read_everything(scene: Scene, who: str) -> None:
         scene.keep(who, "log", reader.log())
     if who == ADA:
         scene.keep(who, "policy", reader.policy())
-    for name, call in refusals(reader, hidden, who):
+        scene.keep(who, "diff_policy", reader.diff_policy(scene.path.parent / "policy"))
+        scene.keep(who, "apply_policy", reader.apply_policy(scene.path.parent / "policy", why="as it is"))
+    if who in (ADA, OLGA):
+        scene.keep(who, "labels", reader.labels())
+        scene.keep(who, "label_history", reader.label_history("acme/label:secretlabelname"))
+    for name, call in refusals(reader, hidden, who, scene.path.parent / "policy"):
         scene.keep_error(who, name, call)
 
 
-def refusals(reader: ringfence.Reader, hidden: str, who: str) -> Iterator[tuple[str, Callable[[], object]]]:
+def refusals(
+    reader: ringfence.Reader, hidden: str, who: str, files: Path
+) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield calls that this reader is refused, about an object that exists."""
     if who != DORA:
         yield "text", lambda: reader.text(hidden)
@@ -197,6 +204,13 @@ def refusals(reader: ringfence.Reader, hidden: str, who: str) -> Iterator[tuple[
         yield "remove_member", lambda: reader.remove_member(RITA, "acme/group:sales", why="mine")
         label = ringfence.Label.from_mapping({"owner": who})
         yield "define_label", lambda: reader.define_label("acme/label:secretlabelname", label, why="mine")
+        yield "redefine_label", lambda: reader.redefine_label("acme/label:secretlabelname", label, why="mine")
+        yield "expire_label", lambda: reader.expire_label("acme/label:secretlabelname", why="mine")
+        yield "apply_policy", lambda: reader.apply_policy(files, why="mine")
+        yield "diff_policy", lambda: reader.diff_policy(files)
+    if who not in (ADA, OLGA):
+        yield "labels", reader.labels
+        yield "label_history", lambda: reader.label_history("acme/label:secretlabelname")
     yield "malformed grant", lambda: reader.grant("Ada", "reed", "everything", why="x")
     yield "empty query", lambda: reader.search("")
     yield "k", lambda: reader.search("pump", k="many")  # type: ignore[arg-type]

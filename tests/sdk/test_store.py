@@ -137,6 +137,39 @@ def test_a_policy_for_a_standing_store_must_be_the_one_it_began_with(tmp_path: P
         ringfence.open(tmp_path / "s", policy=folder)
 
 
+def test_changed_files_are_applied_to_a_standing_store(store: ringfence.Store, tmp_path: Path) -> None:
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    rows = "p, *, *, *, read, owner, *, -, -, allow\np, acme/user:eve, acme, *, read, any, *, -, -, allow\n"
+    (folder / "policy.csv").write_text(rows)
+    ada = store.as_user(ADA)
+    told = ada.diff_policy(str(folder))
+    assert {pair["subject"] for pair in told["opens"]} == {EVE}
+    assert paths(store.as_user(EVE).search("pump")) == set()
+    done = ada.apply_policy(folder, why="eve helps out", ticket="T-1")
+    assert done["added"] == ["p, acme/user:eve, acme, *, read, any, *, -, -, allow"]
+    assert paths(store.as_user(EVE).search("pump")) == {"offer.txt", "secret.txt"}
+    assert not ada.apply_policy(folder, why="again")["changed"]
+    with pytest.raises(ringfence.Refused):
+        store.as_user(EVE).apply_policy(folder, why="mine")
+
+
+def test_a_label_that_is_redefined_or_expires_goes_by_it_at_once(store: ringfence.Store) -> None:
+    ada = store.as_user(ADA)
+    ada.define_label("acme/label:shared", label(BOB, EVE), why="shared")
+    store.ingest([ringfence.Document("s.txt", "shared words")], as_user=ADA, label="acme/label:shared")
+    assert ada.redefine_label("acme/label:shared", label(BOB), why="eve left")
+    assert not ada.redefine_label("acme/label:shared", label(BOB), why="again")
+    assert paths(store.as_user(EVE).search("shared words", mode="text")) == set()
+    with pytest.raises(ringfence.Refused, match="may not lower this label"):
+        ada.redefine_label("acme/label:shared", label(BOB, EVE), why="eve is back")
+    assert ada.expire_label("acme/label:shared", why="over")
+    assert "s.txt" not in paths(store.as_user(BOB).search("shared words", mode="text"))
+    assert [each["name"] for each in ada.labels()] == ["acme/label:shared"]
+    changes = [each["change"] for each in ada.label_history("acme/label:shared")]
+    assert changes == ["label_defined", "label_redefined", "label_expired"]
+
+
 def test_another_model_than_the_stores_is_refused(tmp_path: Path) -> None:
     class Other:
         @property

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from . import changing, explaining, ingesting, policies, reading, stores
+from . import applying, changing, explaining, ingesting, labels, policies, reading, stores
 from .entry import PROGRAM, ReportingGroup
 
 __all__ = ["app", "main"]
@@ -28,7 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 member = typer.Typer(help="Put principals into groups and roles, and take them out.")
-policy = typer.Typer(help="Check a policy's files; run its tests; show a store's policy.")
+policy = typer.Typer(help="Check a policy's files; run its tests; apply them; show a store's policy.")
+label = typer.Typer(help="Define named labels, give them another meaning, let them expire; list them.")
 
 app.command("init")(stores.init)
 app.command("ingest")(ingesting.ingest)
@@ -45,7 +46,15 @@ member.command("remove")(changing.remove_member)
 app.add_typer(policy, name="policy")
 policy.command("lint")(policies.lint)
 policy.command("test")(policies.run_tests)
+policy.command("diff")(applying.diff)
+policy.command("apply")(applying.apply)
 policy.command("show")(policies.show)
+app.add_typer(label, name="label")
+label.command("define")(labels.define)
+label.command("redefine")(labels.redefine)
+label.command("expire")(labels.expire)
+label.command("list")(labels.list_labels)
+label.command("history")(labels.history)
 app.command("log")(explaining.log)
 app.command("status")(stores.status)
 
