@@ -42,9 +42,7 @@ def check_rows(
     Returns:
         Findings by line, at most :data:`FINDINGS_MAX` and one.
     """
-    if lines is None:
-        lines = {row: place for place, row in reversed(list(enumerate(rows, start=1)))}
-    check = _Check(file, lines)
+    check = _Check(file, lines, rows)
     findings = [*check.duplicates(rows), *check.contradicting_facts(rows.facts), *check.chains(rows.links)]
     if not rows.rules and not partial:
         findings.append(
@@ -57,7 +55,7 @@ def check_rows(
 
 def check_names(rows: Iterable[Row], label_names: Container[str], file: str) -> tuple[Finding, ...]:
     """Return a finding for each row that names a label there is not."""
-    return tuple(_Check(file, {}).unknown_labels(rows, label_names))
+    return tuple(_Check(file).unknown_labels(rows, label_names))
 
 
 def check_change(index: PolicyIndex, row: Row, file: str = ROWS_FILE) -> tuple[Finding, ...]:
@@ -69,7 +67,7 @@ def check_change(index: PolicyIndex, row: Row, file: str = ROWS_FILE) -> tuple[F
         index: The policy without the row.
         row: Not among its rows.
     """
-    check = _Check(file, {})
+    check = _Check(file)
     findings: list[Finding] = []
     if isinstance(row, Facts):
         kept = index.facts.get(row.principal)
@@ -92,11 +90,14 @@ def bounded(findings: Sequence[Finding], file: str) -> tuple[Finding, ...]:
 class _Check:
     """One pass over one policy, with what is needed to say where."""
 
-    def __init__(self, file: str, lines: Mapping[Row, int]) -> None:
+    def __init__(self, file: str, lines: Mapping[Row, int] | None = None, rows: Iterable[Row] = ()) -> None:
         self._file = file
         self._lines = lines
+        self._rows = rows
 
     def duplicates(self, rows: PolicyRows) -> Iterator[Finding]:
+        if rows.distinct == len(rows):
+            return
         seen: set[Row] = set()
         for row in rows:
             if row in seen:
@@ -109,7 +110,7 @@ class _Check:
         for row in facts:
             kept = first.setdefault(row.principal, row)
             if kept != row:
-                found = f"other facts of {row.principal!r} than in line {self._lines.get(kept, 0)}"
+                found = f"other facts of {row.principal!r} than in line {self._line(kept, 0)}"
                 yield self._at(row, found, "one row of facts for each actor", "remove one of them")
 
     def unknown_labels(self, rows: Iterable[Row], label_names: Container[str]) -> Iterator[Finding]:
@@ -148,7 +149,12 @@ class _Check:
         return self._at(link, found, f"at most {DEPTH_MAX}", "Casbin follows no more; flatten the groups")
 
     def _at(self, row: Row, found: str, expected: str, do: str) -> Finding:
-        return Finding(self._file, self._lines.get(row, 1), found, expected, do)
+        return Finding(self._file, self._line(row, 1), found, expected, do)
+
+    def _line(self, row: Row, otherwise: int) -> int:
+        if self._lines is None:  # most policies have no finding, so places are counted for the first one
+            self._lines = {row: place for place, row in reversed(list(enumerate(self._rows, start=1)))}
+        return self._lines.get(row, otherwise)
 
 
 def _longest(links: Names, name: str) -> int:

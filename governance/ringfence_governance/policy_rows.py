@@ -171,6 +171,11 @@ class PolicyRows:
     def __contains__(self, row: object) -> bool:
         return row in self._index
 
+    @property
+    def distinct(self) -> int:
+        """How many different rows there are."""
+        return len(self._index)
+
     def with_row(self, row: Row) -> PolicyRows:
         """Return the rows and this one; the same rows if it is among them."""
         return self if row in self else PolicyRows.of((*self, row))
