@@ -30,11 +30,11 @@ READY_DEMO := $(or $(wildcard $(READY)),$(VENV)/.ready-demo)
 SETUP = $(PYTHON) tools/prepare_venv.py $(VENV) --torch='$(TORCH)' --constraints='$(CONSTRAINTS)' \
 	--pip-args='$(PIP_ARGS)'
 
-.PHONY: help venv demo test test-real lint types docs wheel bench soak notebooks clean
+.PHONY: help venv demo test test-real lint types docs wheel bench bench-authority soak notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 venv: $(READY) ## make .venv with everything the other targets need
 
@@ -67,6 +67,9 @@ wheel: $(READY) ## build dist/*.whl and run the tests against it, from a folder 
 
 bench: $(READY) ## measure ingest and search, governed against plain, and print the table
 	$(BIN)/python -m bench $(ARGS)
+
+bench-authority: $(READY) ## measure readable sets, decisions and how soon a revocation holds, and print the tables
+	$(BIN)/python -m bench.authority $(ARGS)
 
 soak: $(READY) ## run the tests that take minutes to hours
 	$(BIN)/python -m pytest -m soak $(ARGS)

@@ -1,6 +1,7 @@
 """What does governance cost, against the same work on plain LanceDB?
 
-Run `python -m bench` (`make bench`); docs/bench.md has the table and how to read it.
+Run `python -m bench` (`make bench`); docs/bench.md has the table and how to read it. What authority costs:
+`python -m bench.authority`.
 """
 
 from __future__ import annotations

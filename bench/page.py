@@ -45,7 +45,7 @@ def page(results: Mapping[str, Any]) -> str:
         dimensions=settings["dimensions"],
         labels=settings["labels"],
         seed=settings["seed"],
-        machine=_machine(results["machine"]),
+        machine=machine_line(results["machine"]),
     )
     parts = [head, READING, "\n## Ingest\n", *map(_ingest, results["ingest"]), "\n## Search\n"]
     parts += [_search(results["search"]), "\n## Where a governed search spends its time\n"]
@@ -53,7 +53,8 @@ def page(results: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
-def _machine(facts: Mapping[str, Any]) -> str:
+def machine_line(facts: Mapping[str, Any]) -> str:
+    """Return one paragraph about the machine and how quiet it was."""
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     quiet = "quiet" if facts["quiet"] else "**not quiet: take the run again before quoting it**"
     return (
@@ -99,7 +100,7 @@ def _ingest(table: Mapping[str, Any]) -> str:
     head = ["", "passages/s", "seconds", "time ÷ plain with index", "MiB on disk", "peak MiB", "spread"]
     return (
         f"\n{table['passages']:,} passages, embedder `{table['embedder']}`, median of {table['rounds']} rounds:\n\n"
-        f"{_table(head, rows)}"
+        f"{table(head, rows)}"
     )
 
 
@@ -126,7 +127,7 @@ def _search(rows: Sequence[Mapping[str, Any]]) -> str:
         f"\nMilliseconds for one search, k = {K}, p50 / p95 of {rows[0]['questions']} questions. *Plain* searches "
         "everything; *where* filters by label in SQL; *masked* hands Lance's scanner the readable rows, as Ringfence "
         "does, over data in clear (its hybrid is both searches, not fused).\n\n"
-        f"{_table(head, body)}"
+        f"{table(head, body)}"
         "\nThe first question of a reader also puts every label to Casbin, once for each policy revision: "
         f"{_first(rows)}.\n"
     )
@@ -142,7 +143,7 @@ def _stages(rows: Sequence[Mapping[str, Any]]) -> str:
         [f"{row['percent']:g} %", row["mode"], *(f"{row['stages_ms'][name]:.2f}" for name in NAMES)]
         for row in rows
     ]
-    return f"\nMean milliseconds of each stage:\n\n{_table(['readable', 'mode', *NAMES], body)}"
+    return f"\nMean milliseconds of each stage:\n\n{table(['readable', 'mode', *NAMES], body)}"
 
 
 def _memory(peak: Mapping[str, int]) -> str:
@@ -150,6 +151,7 @@ def _memory(peak: Mapping[str, int]) -> str:
     return f"\nPeak memory of a process that only searches, as the reader of everything: {sizes}.\n"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table, numbers to the right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -19,6 +19,7 @@ PROMISED = {
     "docs",
     "wheel",
     "bench",
+    "bench-authority",
     "soak",
     "notebooks",
     "clean",
