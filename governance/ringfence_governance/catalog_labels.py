@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select
 
 from . import catalog_schema as schema
 from . import identifiers
@@ -20,11 +20,15 @@ from .labels import Label, LabelEntry
 
 ATOM_MAX = 2**31 - 1
 
+# Made once: making a statement takes several times as long as asking it, and this one is asked at every change.
+_VERSION = select(func.max(schema.label_versions.c.sequence)).where(
+    schema.label_versions.c.sequence <= bindparam("until")
+)
+
 
 def version(connection: Connection, *, until: int = SEQUENCE_MAX) -> int:
     """Return the sequence number of the newest change to the label table; 0 if it is empty."""
-    number = schema.label_versions.c.sequence
-    return int(connection.execute(select(func.max(number)).where(number <= until)).scalar() or 0)
+    return int(connection.execute(_VERSION, {"until": until}).scalar() or 0)
 
 
 def load(

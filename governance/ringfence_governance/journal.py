@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy import Row as SqlRow
 
 from . import catalog_schema as schema
@@ -22,6 +22,15 @@ from .policy_rows import Row, from_fields, to_fields
 
 GENESIS = "0" * 64
 """What the first row names as the one before it."""
+
+# Made once: making a statement takes several times as long as asking it, and these are asked at every change.
+_NEWEST = select(func.max(schema.journal.c.sequence))
+_NEWER = (
+    select(schema.journal)
+    .where(schema.journal.c.sequence > bindparam("after"))
+    .order_by(schema.journal.c.sequence)
+)
+_LAST_DIGEST = select(schema.journal.c.digest).order_by(schema.journal.c.sequence.desc()).limit(1)
 
 ChangeKind = Literal[
     "row_added", "row_removed", "label_defined", "label_redefined", "label_expired", "relabelled"
@@ -113,7 +122,7 @@ def append(
 
 def version(connection: Connection) -> int:
     """Return the number of the newest row; 0 if there is none."""
-    return int(connection.execute(select(func.max(schema.journal.c.sequence))).scalar() or 0)
+    return int(connection.execute(_NEWEST).scalar() or 0)
 
 
 def entries(
@@ -128,8 +137,7 @@ def entries(
         StoreCorrupt: A row was changed, dropped or slipped in.
     """
     number, previous = after
-    newer = select(schema.journal).where(schema.journal.c.sequence > number)
-    for row in connection.execute(newer.order_by(schema.journal.c.sequence)):
+    for row in connection.execute(_NEWER, {"after": number}):
         if row.previous != previous:
             raise StoreCorrupt(f"the policy journal is broken at row {row.sequence}: its chain does not fit")
         previous = row.digest
@@ -162,9 +170,7 @@ def _body(change: Change) -> dict[str, object]:
 
 
 def _last_digest(connection: Connection) -> str:
-    found = connection.execute(
-        select(schema.journal.c.digest).order_by(schema.journal.c.sequence.desc()).limit(1)
-    ).scalar()
+    found = connection.execute(_LAST_DIGEST).scalar()
     return GENESIS if found is None else str(found)
 
 

@@ -9,12 +9,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from . import catalog_schema as schema
 from .catalog import SEQUENCE_MAX, Catalog
 from .errors import StoreCorrupt
 from .lance_tables import TABLES, Versions
+
+# Made once: making a statement takes several times as long as asking it, and this one is asked at every change.
+_NEWEST_UNTIL = (
+    select(schema.publications.c.sequence, schema.publications.c.versions)
+    .where(schema.publications.c.sequence <= bindparam("until"))
+    .order_by(schema.publications.c.sequence.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,7 @@ def newest_until(connection: Connection, sequence: int) -> Publication | None:
     Raises:
         StoreCorrupt: It does not name all tables.
     """
-    row = connection.execute(
-        select(schema.publications.c.sequence, schema.publications.c.versions)
-        .where(schema.publications.c.sequence <= sequence)
-        .order_by(schema.publications.c.sequence.desc())
-        .limit(1)
-    ).one_or_none()
+    row = connection.execute(_NEWEST_UNTIL, {"until": sequence}).one_or_none()
     if row is None:
         return None
     versions = {str(name): int(version) for name, version in json.loads(row.versions).items()}
