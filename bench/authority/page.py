@@ -97,7 +97,7 @@ def _targets(results: Facts) -> str:
         *(
             (
                 f"a right taken back is gone within the process, {_store(row)}: p99 up to {REVOKED_TARGET_MS:g} ms",
-                f"{row['visible_ms']['p99']:.1f} ms",
+                f"{row['visible_ms']['p99']:.1f} ms, {row['visible_cpu_ms']['p99']:.1f} ms CPU",
                 row["visible_ms"]["p99"] <= REVOKED_TARGET_MS,
             )
             for row in results["revocation"]
@@ -228,6 +228,7 @@ def _made(rows: Sequence[Facts]) -> str:
 
 def _revoked(rows: Sequence[Facts]) -> str:
     head = ["policy", "journal rows", "the change, ms p50 / p99", "gone in this process, ms p50 / p99 / max"]
+    head += ["the same, CPU ms p50 / p99"]
     head += ["gone in another process, ms p50 / p99", "grant when nothing changed, µs p50 / p95"]
     body = [
         [
@@ -235,6 +236,7 @@ def _revoked(rows: Sequence[Facts]) -> str:
             f"{row['journal_rows']:,}",
             _times(row["change_ms"], "p50", "p99"),
             _times(row["visible_ms"], "p50", "p99", "max"),
+            _times(row["visible_cpu_ms"], "p50", "p99"),
             _times(row["visible_elsewhere_ms"], "p50", "p99"),
             _times(row["grant_us"], "p50", "p95"),
         ]
