@@ -193,12 +193,10 @@ def _since(
         if entry.at <= at:
             raise _times_differ(entry.sequence)
         change = entry.change
-        kind: str = change.kind
-        if change.row is not None and kind == "row_removed":
+        if change.row is not None and change.kind == "row_removed":
             removed.setdefault(change.row, entry)
-        elif change.label is not None and kind == "relabelled":
-            document_id, labels = change.label
-            relabelled_from.setdefault(document_id, str(labels["from"]))
+        elif change.relabelling is not None:
+            relabelled_from.setdefault(change.relabelling.document_id, change.relabelling.old)
     return removed, relabelled_from
 
 
