@@ -45,15 +45,17 @@ LIKELY = {
     ),
     "rule": (
         "p.act == r.act", 'p.sub == "*"', "member(r.sub.principals, p.sub)", "p.sub in r.sub.principals",
-        "p.nbf <= r.ctx.now", "r.ctx.now < p.exp", 'p.purpose == "*"', "g3(r.ctx.purpose, p.purpose)",
+        "p.nbf <= r.ctx.now", "r.ctx.now < p.exp", "p.nbf < r.ctx.now", "r.ctx.now <= p.exp",
+        'p.purpose == "*"', "g3(r.ctx.purpose, p.purpose)",
         'p.eft == "deny"', 'p.eft != "deny"', 'p.rel == "any"', "p.dom == r.dom", 'p.dom != "b"', 'p.obj == "*"',
-        'g(p.sub, "a/role:r")',
+        'g(p.sub, "a/role:r")', 'g(p.sub, "a/group:step9")',
     ),
     "label": (
         "r.obj.dom == r.dom", "r.obj.level <= r.sub.level", "r.obj.comps <= r.sub.comps", "r.obj.labelled",
         '"*" in r.obj.readers', "purpose_ok(r.ctx.purpose, r.obj.purposes)", "r.ctx.now < r.obj.exp",
         "member(r.sub.principals, r.obj.owner)", "reach(r.sub.principals, r.obj.readers)",
-        "r.obj.nbf <= r.ctx.now", 'g(r.obj.owner, "a/group:h")', 'g2(r.obj.id, "a/set:s")',
+        "r.obj.nbf <= r.ctx.now", "r.obj.nbf < r.ctx.now", "r.ctx.now <= r.obj.exp",
+        'g(r.obj.owner, "a/group:h")', 'g2(r.obj.id, "a/set:s")',
         "r.obj.owner in r.obj.readers", "reach(r.obj.denied, r.obj.readers)", "r.obj.level != 1",
         "reach(r.sub.principals, r.obj.denied)",
     ),
@@ -106,9 +108,14 @@ class Matcher:
 
 def random_matcher(dice: random.Random) -> Matcher:
     typed, ordered = dice.random() < 0.75, dice.random() < 0.85
-    grammar = _Grammar(dice, 0.0 if typed else 0.5)
-    count = dice.choice([1, 2, 2, 3, 3, 4])
-    parts = [grammar.tree(dice.choice(RANKS), dice.choice([0, 1, 1, 2])) for _ in range(count)]
+    grammar = _Grammar(dice)
+    ranks = [
+        dice.choice([*RANKS, "both"])
+        for _ in range(dice.choice([1, 2, 2, 3, 3, 4] if typed else [0, 1, 1, 2]))
+    ]
+    parts = [grammar.tree(rank, dice.choice([0, 1, 1, 2])) for rank in ranks]
+    if not typed:
+        parts.append(grammar.doubtful(dice.choice(["rule", "rule", "label", "both"])))
     if dice.random() < 0.8:  # few policies mean anything to a matcher that does not ask whom a rule is about
         parts.append(dice.choice(OF_SUBJECT))
         dice.shuffle(parts)
@@ -123,21 +130,16 @@ def _rank(conjunct: str) -> int:
 
 
 class _Grammar:
-    """One matcher's conditions.
+    """One matcher's conditions."""
 
-    Args:
-        ill: How often a comparison is between any two values.
-    """
-
-    def __init__(self, dice: random.Random, ill: float) -> None:
+    def __init__(self, dice: random.Random) -> None:
         self._dice = dice
-        self._ill = ill
 
     def tree(self, rank: str, depth: int) -> str:
         dice = self._dice
         if depth == 0:
             leaf = self.leaf(rank)
-            return f"!({leaf})" if dice.random() < 0.15 else leaf
+            return f"!({leaf})" if dice.random() < (0.3 if rank == "both" else 0.15) else leaf
         parts = [self.tree(rank, depth - 1)]
         parts += [self.tree(self._below(rank), depth - 1) for _ in range(dice.choice([1, 1, 2]))]
         dice.shuffle(parts)
@@ -146,11 +148,17 @@ class _Grammar:
 
     def _below(self, rank: str) -> str:
         """Return a rank whose conditions may stand in a conjunct of this one."""
+        if self._dice.random() < 0.4:
+            return rank
         return self._dice.choice([each for each in RANKS if set(SIDES[each]) <= set(SIDES[rank])])
 
+    def doubtful(self, rank: str) -> str:
+        """Return what Casbin may stop at, or never come to: an ill-typed condition beside another."""
+        parts = [self._dice.choice(LIKELY[self._below(rank)]), self._ill_typed(rank)]
+        self._dice.shuffle(parts)
+        return f"({self._dice.choice([' || ', ' || ', ' && ']).join(parts)})"
+
     def leaf(self, rank: str) -> str:
-        if self._dice.random() < self._ill:
-            return self._ill_typed(rank)
         if self._dice.random() < 0.65:
             return self._dice.choice(LIKELY[rank])
         return self._dice.choice([self._comparison, self._comparison, self._function])(rank)
@@ -180,10 +188,9 @@ class _Grammar:
         return f"{name}({left}, {right})"
 
     def _ill_typed(self, rank: str) -> str:
-        """Return a condition on any two values: a comparison that fails, or one that is never true."""
-        left, right = (
-            self._value(self._dice.choice(["text", "number", "flag", "names"]), rank) for _ in "ab"
-        )
+        """Return a condition on two kinds of value: a comparison that fails, or one that is never true."""
+        kinds = self._dice.sample(["text", "number", "flag", "names"], 2)
+        left, right = (self._value(kind, rank) for kind in kinds)
         shape = self._dice.choice(SHAPES)
         if shape == "{} in {}" and right.count(".") < 2:
             right = "r.sub.level"

@@ -201,7 +201,8 @@ def _member(principals: Group, name: str) -> bool:
 
 
 def _reach(principals: Group, names: Group) -> bool:
-    return any(name in principals.names for name in names.names)
+    known = principals.names
+    return any(name in known for name in names.names)
 
 
 def _tenant(name: str) -> str:

@@ -56,7 +56,7 @@ def test_who_names_every_actor_who_may_and_no_other(seed: int) -> None:
 def test_what_names_every_label_the_chain_may_and_no_other(seed: int) -> None:
     dice = random.Random(600 + seed)
     found = 0
-    for _ in range(25):
+    for _ in range(50):
         world = random_world(dice)
         snapshot, table, subject = Snapshot.build(world.rows), table_of(dice, world), random_subject(dice)
         action, now = dice.choice(["read", "read", "ingest"]), dice.choice(MOMENTS)
