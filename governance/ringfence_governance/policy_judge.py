@@ -18,7 +18,7 @@ from typing import Any
 
 from . import identifiers
 from .casbin_engine import PARSING, Engine, Question
-from .compiler import CompiledRequest, compile_request
+from .compiler import CompiledRequest, compile_request, could_allow
 from .decisions import Asked, Decision, Request, check_asked, checked
 from .errors import Finding, PolicyRefused
 from .identifiers import TIME_MAX
@@ -168,6 +168,16 @@ class Judge:
         found = self.model.plan()
         values = self._values(asked)
         return compile_request(found, values, self._rules(found.probes_of_request, values))
+
+    def could_allow(self, request: Request) -> bool:
+        """See :meth:`Snapshot.could_allow`."""
+        try:
+            checked(request)
+            found, values = self.model.plan(), self._values(request)
+            values.obj = MatchedObject(request.object_id, request.label)
+            return could_allow(found, values, self._rules(found.probes, values))
+        except Exception:  # noqa: BLE001  (whatever went wrong, Casbin is asked)
+            return True
 
     def knows(self, principal: str, now: str) -> bool:
         """See :meth:`Snapshot.knows`."""

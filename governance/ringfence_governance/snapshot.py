@@ -130,6 +130,13 @@ class Snapshot:
         """
         return self.__judge.decide_kept(request)
 
+    def could_allow(self, request: Request) -> bool:
+        """Say whether it is worth asking :meth:`decide`: a no here is a no there; a yes here says nothing.
+
+        Read from the matcher's own text, some ten times faster than Casbin answers.
+        """
+        return self.__judge.could_allow(request)
+
     def matching(self, request: Request) -> tuple[Rule, ...]:
         """Return every rule, allowing and denying, whose matcher is true for the request, sorted.
 

@@ -29,8 +29,10 @@ from ringfence_governance.subjects import Subject
 from .random_matchers import random_matcher
 from .random_worlds import (
     ACTORS,
+    GROUPS,
     MOMENTS,
     PURPOSES,
+    SETS,
     TIMES,
     World,
     random_label,
@@ -137,8 +139,12 @@ class Case:
 
     def compare_request(self) -> None:
         """Ask one question fresh, and as it is kept while time goes to and fro."""
+        allowed_before = [request for request, answer in self.brute.answers.items() if answer]
         request = random_request(self.dice, self.world)
-        for now in (request.now, random_moment(self.dice), random_moment(self.dice)):
+        if allowed_before and self.dice.random() < 0.5:
+            request = self.dice.choice(allowed_before)
+        start = self.dice.randrange(len(MOMENTS) - 2)
+        for now in (request.now, *MOMENTS[start : start + 3], random_moment(self.dice)):
             asked = Request(
                 request.actor,
                 request.object_id,
@@ -150,6 +156,7 @@ class Case:
             )
             answer = self.brute.may(asked)
             assert self.snapshot.decide(asked).allowed is answer, asked
+            assert self.snapshot.could_allow(asked) or not answer, asked
             assert self.snapshot.decide_kept(asked).allowed is answer, asked
             assert self.snapshot.decide_kept(asked).allowed is answer, asked
             self.counts["single yes" if answer else "single no"] += 1
@@ -277,6 +284,11 @@ def change_rows(
     fresh = Snapshot.build(rows, model)
     assert changed.revision == fresh.revision
     assert changed.rows == fresh.rows
+    for part in ("by_subject", "by_object", "above", "beneath", "facts", "rule_count", "link_count"):
+        assert getattr(changed.index, part) == getattr(fresh.index, part), part
+    for kind, names in (("g", GROUPS), ("g2", SETS), ("g3", PURPOSES)):
+        for name in names:
+            assert changed.index.members(kind, name) == fresh.index.members(kind, name)
     assert set(fresh.boundaries) <= set(changed.boundaries)
     return changed, World(rows, world.labels)
 
