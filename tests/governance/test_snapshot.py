@@ -416,3 +416,26 @@ def test_the_shipped_default_is_a_policy_that_gives_a_stranger_nothing() -> None
     held = Snapshot.build(shipped_default().rows)
     assert not held.decide(ask("acme/user:nobody")).allowed
     assert held.decide(ask("acme/user:dora")).allowed
+
+
+@pytest.mark.parametrize(
+    ("written", "permuted"),
+    [
+        ("r = sub, dom, obj, act, ctx", "r = ctx, act, obj, dom, sub"),
+        (
+            "p = sub, dom, obj, act, rel, purpose, nbf, exp, eft",
+            "p = obj, dom, sub, act, rel, purpose, nbf, exp, eft",
+        ),
+        (
+            "p = sub, dom, obj, act, rel, purpose, nbf, exp, eft",
+            "p = sub, dom, obj, act, rel, purpose, exp, nbf, eft",
+        ),
+    ],
+)
+def test_a_model_whose_fields_stand_in_another_order_is_refused(written: str, permuted: str) -> None:
+    """Values are given to Casbin by place: it would read an end as a beginning, an object as a subject."""
+    text = model_text()
+    assert text.count(written) == 1
+    rows = parse_policy_csv(b"p, *, *, *, read, owner, *, -, -, allow", "p")
+    with pytest.raises(PolicyRefused, match="the values are given in this order; define no others"):
+        Snapshot.build(rows, text.replace(written, permuted))
