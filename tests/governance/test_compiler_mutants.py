@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ringfence_governance import authority, compiler, matcher_plan
+from ringfence_governance import authority, compiler, matcher_plan, policy_judge
 from ringfence_governance.compiler import CompiledRequest, RuleGroup
 from ringfence_governance.decisions import Asked
 from ringfence_governance.kept_decisions import KeptDecisions
@@ -124,6 +124,11 @@ def looks_up_one_name_of_several(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def tries_one_rule_before_it_asks(patch: pytest.MonkeyPatch) -> None:
+    real = policy_judge.could_allow
+    patch.setattr(policy_judge, "could_allow", lambda plan, values, rules: real(plan, values, rules[:1]))
+
+
 PLANTED = [
     ignores_denies,
     ignores_conditions_on_labels,
@@ -137,6 +142,7 @@ PLANTED = [
     keeps_a_decision_for_ever,
     knows_everybody,
     looks_up_one_name_of_several,
+    tries_one_rule_before_it_asks,
 ]
 
 
