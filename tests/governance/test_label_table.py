@@ -8,6 +8,7 @@ from ringfence_governance.authority import allowed, could_be_allowed, readable_a
 from ringfence_governance.compiler import CompiledRequest
 from ringfence_governance.decisions import Asked
 from ringfence_governance.errors import InvalidLabel
+from ringfence_governance.label_columns import LabelSegment
 from ringfence_governance.label_table import LabelTable
 from ringfence_governance.labels import Label, LabelEntry
 from ringfence_governance.policy_text import parse_policy_csv
@@ -85,8 +86,8 @@ def test_what_is_found_for_one_segment_is_not_the_answer_for_another(snapshot: S
     """One compiled request, asked of several segments and of each twice."""
     request: CompiledRequest = snapshot.compiled(Asked(ANN, "read", "", NOW, False))
     fields = snapshot.label_fields
-    (hers,) = LabelTable(1, {1: entry(1, "n1", ANN), 2: entry(2, "n2", BOB)}).segments(fields)
-    (his,) = LabelTable(1, {1: entry(1, "n1", BOB), 2: entry(2, "n2", ANN)}).segments(fields)
+    hers = LabelSegment((entry(1, "n1", ANN), entry(2, "n2", BOB)), fields, {})
+    his = LabelSegment((entry(1, "n1", BOB), entry(2, "n2", ANN)), fields, {})
     for _ in range(2):
-        assert request.allowed(hers).tolist() == [True, False]
-        assert request.allowed(his).tolist() == [False, True]
+        assert hers.atoms[request.allowed(hers)].tolist() == [1]
+        assert his.atoms[request.allowed(his)].tolist() == [2]
