@@ -34,7 +34,8 @@ def twin(firm: Firm, asker: Asker, folder: Path) -> SeededStore:
     documents = firm.readable(asker)
     lines, names = kept_lines(firm.lines, asker, {name for each in documents for name in each.parts})
     named = [NamedLabel(name, as_label(firm.labels[name])) for name in NAMED if name in names]
-    first = [*GENERIC_RULES, *STANDING]
+    # Which sets a label is in can lower it later, which needs a right that nobody here has.
+    first = [*GENERIC_RULES, *STANDING, *(line for line in lines if line.startswith("g2, "))]
     store = SeededStore.create(
         folder,
         bundle(first, named, generic=False),
