@@ -41,7 +41,8 @@ def check(library: Path, folder: Path, operation: str, error: str, some: int) ->
         else:
             assert str(folder) not in str(each["error"]), "an error names no path"
     refused = [each for each in found if each["error"]]
-    assert len(refused) > len(found) / 2, "most changes matter"
+    # Some change nothing that is needed, and a sample may be of those; where each fails, most matter.
+    assert len(refused) > (len(found) / 2 if len(found) == count else 1), "no failure was met"
 
 
 @pytest.mark.parametrize("error", ERRORS)
