@@ -64,8 +64,8 @@ def machine_line(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _ingest(table: Mapping[str, Any]) -> str:
-    kinds = table["kinds"]
+def _ingest(measured: Mapping[str, Any]) -> str:
+    kinds = measured["kinds"]
     plain_s = kinds["plain"]["seconds"] + kinds["plain"]["index_seconds"]
     names = {
         "pipeline": "the governed pipeline, nothing stored",
@@ -75,7 +75,7 @@ def _ingest(table: Mapping[str, Any]) -> str:
     rows = [
         [
             names[kind],
-            f"{table['passages'] / facts['seconds']:,.0f}",
+            f"{measured['passages'] / facts['seconds']:,.0f}",
             f"{facts['seconds']:.1f}",
             f"{facts['seconds'] / plain_s:.2f}",
             f"{facts['bytes'] / 2**20:.1f}",
@@ -89,7 +89,7 @@ def _ingest(table: Mapping[str, Any]) -> str:
         2,
         [
             "plain LanceDB with its text index",
-            f"{table['passages'] / plain_s:,.0f}",
+            f"{measured['passages'] / plain_s:,.0f}",
             f"{plain_s:.1f}",
             "1.00",
             f"{with_index['bytes'] / 2**20:.1f}",
@@ -99,7 +99,8 @@ def _ingest(table: Mapping[str, Any]) -> str:
     )
     head = ["", "passages/s", "seconds", "time ÷ plain with index", "MiB on disk", "peak MiB", "spread"]
     return (
-        f"\n{table['passages']:,} passages, embedder `{table['embedder']}`, median of {table['rounds']} rounds:\n\n"
+        f"\n{measured['passages']:,} passages, embedder `{measured['embedder']}`, "
+        f"median of {measured['rounds']} rounds:\n\n"
         f"{table(head, rows)}"
     )
 

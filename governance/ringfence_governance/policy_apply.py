@@ -24,7 +24,7 @@ from .policy_checks import check_names
 from .policy_difference import PolicyDifference, difference
 from .policy_rights import Scope
 from .policy_rows import ACTIONS, Row
-from .policy_text import PolicyBundle, load_policy
+from .policy_text import PolicyBundle, read_policy
 from .snapshot import Snapshot
 from .subjects import Subject
 
@@ -136,7 +136,7 @@ def _read(ground: Ground, subject: Subject, path: Path, verb: str) -> PolicyBund
     moment = ground.moment()
     tenants = _scope(ground, moment, subject, verb).tenants
     known = [entry.label_id for entry in moment.table.entries.values() if entry.tenant in tenants]
-    return load_policy(path, known)
+    return read_policy(path, known)
 
 
 def _given(ground: Ground) -> frozenset[Row]:

@@ -30,10 +30,10 @@ __all__ = [
     "PolicyBundle",
     "check_rows",
     "load_directory",
-    "load_policy",
     "parse_labels_yaml",
     "parse_policy_csv",
     "read_file",
+    "read_policy",
     "shipped_default",
 ]
 
@@ -78,7 +78,7 @@ def parse_policy_csv(data: bytes, file: str) -> PolicyRows:
     return rows
 
 
-def load_policy(path: Path, known: Collection[str] = ()) -> PolicyBundle:
+def read_policy(path: Path, known: Collection[str] = ()) -> PolicyBundle:
     """Return the policy of a directory, as :func:`load_directory` does, or of a `policy.csv` alone.
 
     Args:

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import ringfence_policies
 from ringfence.cli import app
 from ringfence.reader import Reader
 from ringfence_governance.labels import Label
 
 from .random_firm import GROUPS, NAMED, Asker
 
+SHIPPED = Path(ringfence_policies.__file__ or "").parent / "default"
 MODES = ("vector", "text", "hybrid")
 TIMES = ("2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "yesterday")
 UNKNOWN_ID = "0123456789abcdef" * 2
@@ -87,6 +89,12 @@ def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
     label = Label("a", "a/user:u0")
     for name in (NAMED[0], NAMED[1], "a/label:none"):
         yield f"define {name}", bytes_of(lambda n=name: reader.define_label(n, label, why="x"))
+        yield f"redefine {name}", bytes_of(lambda n=name: reader.redefine_label(n, label, why="x"))
+        yield f"expire {name}", bytes_of(lambda n=name: reader.expire_label(n, why="x"))
+        yield f"history {name}", bytes_of(lambda n=name: list(reader.label_history(n)))
+    yield "labels", bytes_of(lambda: list(reader.labels()))
+    yield "diff", bytes_of(lambda: reader.diff_policy(SHIPPED))
+    yield "apply", bytes_of(lambda: reader.apply_policy(SHIPPED, why="x"))
 
 
 def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
@@ -119,6 +127,14 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
         yield ["revoke", "STORE", "a/user:u0", "read", name, *change]
     yield ["member", "add", "STORE", "a/user:u0", GROUPS[0], *change]
     yield ["member", "remove", "STORE", "a/user:u0", GROUPS[0], *change]
+    for name in (NAMED[0], "a/label:none"):
+        for verb in ("define", "redefine"):
+            yield ["label", verb, "STORE", name, "--owner", "a/user:u0", *change]
+        yield ["label", "expire", "STORE", name, *change]
+        yield ["label", "history", "STORE", name, *who]
+    yield ["label", "list", "STORE", *who]
+    yield ["policy", "diff", "STORE", str(SHIPPED), *who]
+    yield ["policy", "apply", "STORE", str(SHIPPED), *change]
     yield ["ingest", "STORE", "/nowhere/at/all", *who]
 
 
