@@ -323,7 +323,7 @@ def test_no_order_of_two_readers_and_two_inputs_opens_the_derivative(store: Seed
 
 
 @pytest.mark.xfail(
-    strict=True, reason="part 5: a relabel of an input reaches what was made from it, by lineage"
+    strict=True, reason="part 3: a relabel of an input reaches what was made from it, by lineage"
 )
 def test_an_input_that_is_narrowed_narrows_what_was_made_from_it(derived: SeededStore) -> None:
     assert "made.txt" in paths(derived.reader(CAT))
