@@ -9,18 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import Connection, func, insert, select
 
+from . import catalog_migrations
 from . import catalog_schema as schema
 from .ambient import Ambient
-from .errors import StoreError, StoreVersionMismatch
+from .database import Database
+from .errors import StoreError
 from .key_store import KeyStore
 from .seal import Cipher, digest, place
-from .sqlite_engine import Database
 
-FILE_NAME = "catalog.db"
 NEW_LABEL = "label"
 """Kind of the entry that interns a label; every other kind may change an answer."""
 SEQUENCE_MAX = 2**63 - 1
@@ -32,8 +31,8 @@ class Catalog:
 
     __slots__ = ("_changing", "_cipher", "_database", "_digest_key", "_latest", "ambient", "store_id")
 
-    def __init__(self, path: Path, store_id: str, keys: KeyStore, ambient: Ambient) -> None:
-        self._database = Database(path)
+    def __init__(self, database: Database, store_id: str, keys: KeyStore, ambient: Ambient) -> None:
+        self._database = database
         self.store_id = store_id
         self._latest = ""
         self._changing = threading.RLock()
@@ -48,27 +47,16 @@ class Catalog:
         raise TypeError("a catalog cannot be pickled")
 
     @classmethod
-    def create(cls, path: Path, store_id: str, keys: KeyStore, ambient: Ambient) -> Catalog:
+    def create(cls, database: Database, store_id: str, keys: KeyStore, ambient: Ambient) -> Catalog:
         """Make an empty catalog."""
-        catalog = cls(path, store_id, keys, ambient)
-        catalog._database.create(schema.metadata)
-        with catalog.write() as connection:
-            connection.execute(insert(schema.meta).values(name="schema", value=str(schema.SCHEMA_VERSION)))
-        return catalog
+        database.create(schema.metadata)
+        with database.write() as connection:
+            catalog_migrations.record_new(connection)
+        return cls(database, store_id, keys, ambient)
 
-    def check_version(self) -> None:
-        """Refuse a catalog of another shape.
-
-        Raises:
-            StoreVersionMismatch: It is older or newer than this software reads.
-        """
-        with self.read() as connection:
-            found = self.meta(connection, "schema")
-        if found != str(schema.SCHEMA_VERSION):
-            raise StoreVersionMismatch(
-                f"store: found catalog version {found!r}; expected {schema.SCHEMA_VERSION}",
-                hint="open it with the version of ringfence that wrote it",
-            )
+    def migrate(self) -> None:
+        """Bring a catalog of an older version to the newest; see :func:`catalog_migrations.migrate`."""
+        catalog_migrations.migrate(self._database, self.ambient.now)
 
     def close(self) -> None:
         """Close the database."""
@@ -80,14 +68,20 @@ class Catalog:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that sees one consistent state."""
+        """Yield a connection that sees one consistent state.
+
+        Raises:
+            StoreVersionMismatch: A newer version of the software has migrated the catalog meanwhile.
+        """
         with self._database.read() as connection:
+            catalog_migrations.check(connection)
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection that holds the write lock; see :meth:`Database.write`."""
         with self._changing, self._database.write() as connection:
+            catalog_migrations.check(connection)
             yield connection
 
     @contextmanager

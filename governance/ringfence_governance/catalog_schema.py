@@ -1,4 +1,7 @@
-"""The catalog's tables, and the version of their shape.
+"""The catalog's tables as they are now.
+
+Every change here needs a step in `catalog_migrations` that makes the same of a
+catalog that stands; a test compares the two.
 
 Promise: names of labels, documents and principals are sealed here; what
 stands in clear is opaque ids, integers, times and keyed digests.
@@ -17,9 +20,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-
-SCHEMA_VERSION = 1
-"""Raised with each change of a table's shape; a store of another version is refused."""
 
 metadata = MetaData()
 
@@ -126,4 +126,13 @@ segments = Table(
     Column("opened_at", String, nullable=False),
     Column("host", String, nullable=False),
     Column("process", Integer, nullable=False),
+)
+
+# Which step of `catalog_migrations` led to which version, and when; empty in a store that was made new.
+migrations = Table(
+    "migrations",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("what", String, nullable=False),
+    Column("at", String, nullable=False),
 )

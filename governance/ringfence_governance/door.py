@@ -62,15 +62,25 @@ class Door:
         *,
         keys_home: Path | None = None,
         ambient: Ambient | None = None,
+        catalog: str | None = None,
     ) -> tuple[Door, Path]:
         """Make a new store; return its door and the path of its key file. See :func:`store_files.create`."""
-        created = store_files.create(path, bundle, admin, ambient or Ambient(), keys_home=keys_home)
+        created = store_files.create(
+            path, bundle, admin, ambient or Ambient(), keys_home=keys_home, catalog=catalog
+        )
         return cls(created.ground), created.key_path
 
     @classmethod
-    def open(cls, path: Path, *, keys_home: Path | None = None, ambient: Ambient | None = None) -> Door:
+    def open(
+        cls,
+        path: Path,
+        *,
+        keys_home: Path | None = None,
+        ambient: Ambient | None = None,
+        catalog: str | None = None,
+    ) -> Door:
         """Open a store. See :func:`store_files.open_store`."""
-        return cls(store_files.open_store(path, ambient or Ambient(), keys_home=keys_home))
+        return cls(store_files.open_store(path, ambient or Ambient(), keys_home=keys_home, catalog=catalog))
 
     def began_with(self, bundle: PolicyBundle) -> bool:
         """Say whether the store was made with this policy. See :func:`policy_changes.began_with`."""

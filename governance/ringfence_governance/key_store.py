@@ -33,7 +33,7 @@ from .errors import StoreCorrupt
 from .key_file import MasterKey
 from .labels import LabelEntry
 from .seal import Cipher, derive_from_all, digest, place
-from .sqlite_engine import Database
+from .sqlite_engine import SqliteDatabase
 
 FEW_KEYS = 200
 """Up to this many keys are looked up one by one; more are read in one scan."""
@@ -126,7 +126,7 @@ class KeyStore:
     __slots__ = ("_ambient", "_database", "_digest_key", "_master", "_store_id")
 
     def __init__(self, path: Path, master: MasterKey, ambient: Ambient) -> None:
-        self._database = Database(path, secure_delete=True)
+        self._database = SqliteDatabase(path, secure_delete=True)
         self._master = master
         self._store_id = master.store_id
         self._ambient = ambient

@@ -18,17 +18,12 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from .database import BUSY_TIMEOUT_S, CONFIRM_TIMEOUT_S
 from .errors import SequenceUnconfirmed, StoreBusy, StoreCorrupt, StoreError
 
-BUSY_TIMEOUT_S = 20.0
-"""How long a transaction waits for another writer."""
 
-CONFIRM_TIMEOUT_S = 2.0
-"""How long it may take to learn whether anything changed. Who cannot learn it in time answers no."""
-
-
-class Database:
-    """One SQLite file, opened for short transactions."""
+class SqliteDatabase:
+    """One SQLite file, opened for short transactions. A :class:`database.Database`."""
 
     __slots__ = ("_name", "_path", "_watch", "_watching", "_writing", "engine")
 
@@ -49,7 +44,12 @@ class Database:
         event.listen(self.engine, "begin", _begin)
 
     def __repr__(self) -> str:
-        return "Database(…)"
+        return "SqliteDatabase(…)"
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._name
 
     def close(self) -> None:
         """Close all connections."""

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, insert
 
 from . import catalog_labels, catalog_schema, durable_files, journal, key_file, publications
 from .ambient import Ambient
-from .catalog import FILE_NAME as CATALOG_FILE
 from .catalog import Catalog
+from .catalog_place import CatalogPlace
 from .errors import InvalidInput, KeyUnavailable, StoreCorrupt, StoreError, StoreVersionMismatch
 from .ground import Ground
 from .identifiers import TIME_MAX, TIME_MIN, actor, tenant_of
@@ -57,16 +57,27 @@ def is_store(path: Path) -> bool:
 
 
 def create(
-    path: Path, bundle: PolicyBundle, admin: str, ambient: Ambient, *, keys_home: Path | None = None
+    path: Path,
+    bundle: PolicyBundle,
+    admin: str,
+    ambient: Ambient,
+    *,
+    keys_home: Path | None = None,
+    catalog: str | None = None,
 ) -> Created:
     """Make a new store, whose admin may ingest and administer in his own tenant.
 
+    Args:
+        catalog: The URL of a Postgres that keeps the catalog; None for a file in the store.
+
     Raises:
+        InvalidInput: `catalog` is no such URL.
         StoreError: Something is there already, or the place cannot be written. Nothing is left behind.
         KeyUnavailable: The key's folder cannot be used.
         PolicyRefused: The policy does not load.
     """
     path = path.absolute()
+    place = CatalogPlace.asked_for(catalog)
     actor(admin)
     rows = _with_admin(bundle.rows, admin)
     Snapshot.build(rows)
@@ -83,29 +94,38 @@ def create(
         master = MasterKey(store_id, 1, ambient.new_key("master"))
         key_path = key_file.write(folder, master)
         building.mkdir(mode=0o700, parents=True)
-        _build(building, folder, master, bundle, admin, ambient)
+        _build(building, folder, master, bundle, admin, ambient, place)
         made = building.replace(path)
         durable_files.sync(path.parent)
     except OSError as error:
         _undo(made, folder)
+        place.undo(store_id)
         reason = error.strerror or type(error).__name__
         raise StoreError(f"store: cannot make {str(path)!r} ({reason}); nothing was left behind") from None
     except BaseException:
         _undo(made, folder)
+        place.undo(store_id)
         raise
-    return Created(open_store(path, ambient, keys_home=keys_home), key_path)
+    return Created(open_store(path, ambient, keys_home=keys_home, catalog=catalog), key_path)
 
 
-def open_store(path: Path, ambient: Ambient, *, keys_home: Path | None = None) -> Ground:
-    """Open a store.
+def open_store(
+    path: Path, ambient: Ambient, *, keys_home: Path | None = None, catalog: str | None = None
+) -> Ground:
+    """Open a store; one whose catalog is of an older version is brought to the newest.
+
+    Args:
+        catalog: Where the catalog's Postgres is now, or how to reach it; None for what the store says.
 
     Raises:
-        StoreError: There is none.
-        StoreVersionMismatch: It is of another format.
+        InvalidInput: `catalog` is no URL of a Postgres, or the store's catalog is a file.
+        StoreError: There is none, or its catalog cannot be reached.
+        StoreVersionMismatch: It is of another format, or newer than this software.
         KeyUnavailable: Its key is missing or may not be used.
     """
     path = path.absolute()
-    store_id = _marker(path)
+    store_id, place = _marker(path)
+    place = place.overridden(catalog)
     folder = key_file.keys_folder(store_id, keys_home)
     key_file.refuse_inside(path, folder)
     master = key_file.read(folder, store_id)
@@ -114,11 +134,13 @@ def open_store(path: Path, ambient: Ambient, *, keys_home: Path | None = None) -
             f"key database: none at {str(folder / key_file.KEYS_DATABASE)!r}; expected it beside the key file"
         )
     keys = KeyStore(folder / key_file.KEYS_DATABASE, master, ambient)
-    if not (path / CATALOG_FILE).is_file():
-        raise StoreCorrupt(f"store: {str(path)!r} has no catalog; expected {CATALOG_FILE} in it")
-    catalog = Catalog(path / CATALOG_FILE, store_id, keys, ambient)
-    catalog.check_version()
-    return Ground(path, store_id, catalog, keys, ambient)
+    opened = Catalog(place.open(path, store_id), store_id, keys, ambient)
+    try:
+        opened.migrate()
+    except BaseException:
+        opened.close()
+        raise
+    return Ground(path, store_id, opened, keys, ambient)
 
 
 def _build(
@@ -128,12 +150,13 @@ def _build(
     bundle: PolicyBundle,
     admin: str,
     ambient: Ambient,
+    place: CatalogPlace,
 ) -> None:
     for name in FOLDERS:
         (path / name).mkdir(mode=0o700)
     keys = KeyStore(folder / key_file.KEYS_DATABASE, master, ambient)
     keys.create_store_keys()
-    catalog = Catalog.create(path / CATALOG_FILE, master.store_id, keys, ambient)
+    catalog = Catalog.create(place.open(path, master.store_id, new=True), master.store_id, keys, ambient)
     record: dict[str, object] = {
         "who": admin,
         "asserted_by": Assertion.of_this_process().to_mapping(),
@@ -158,7 +181,7 @@ def _build(
         publications.publish(catalog, connection, run_id, 0, versions)
     catalog.close()
     keys.close()
-    marker = {"format": FORMAT, "mode": MODE, "store": master.store_id}
+    marker = {"format": FORMAT, "mode": MODE, "store": master.store_id, **place.to_mapping()}
     (path / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
     durable_files.sync_new(path, ())
     durable_files.sync_new(folder, ())
@@ -223,7 +246,7 @@ def _refuse_occupied(path: Path) -> None:
         raise StoreError(f"store: {str(path)!r} exists and is not empty; expected a new or empty folder")
 
 
-def _marker(path: Path) -> str:
+def _marker(path: Path) -> tuple[str, CatalogPlace]:
     try:
         found = json.loads((path / MARKER).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -241,7 +264,7 @@ def _marker(path: Path) -> str:
     store_id = found.get("store")
     if not isinstance(store_id, str) or len(store_id) != 32 or not set(store_id) <= set("0123456789abcdef"):
         raise StoreCorrupt(f"store: {MARKER} names no store id")
-    return store_id
+    return store_id, CatalogPlace.from_mapping(found)
 
 
 def _undo(made: Path, folder: Path) -> None:

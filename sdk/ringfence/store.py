@@ -160,6 +160,7 @@ def create(
     *,
     admin: str | None = None,
     embedder: str | Embedder | None = None,
+    catalog: str | None = None,
 ) -> Store:
     """Make a new store and open it; `store.key_path` says where its master key is.
 
@@ -168,14 +169,17 @@ def create(
         policy: A folder with `policy.csv` and, if it likes, `labels.yaml`; None for the default policy.
         admin: Who may ingest and administer in his tenant; None for the operating-system user.
         embedder: `minilm` (default), `hash`, the path of a SentenceTransformer, or an embedder.
+        catalog: `postgresql://USER@HOST:PORT/DATABASE` for a catalog that several machines use; None for a
+            file in the store. A password in it is used and not written down.
 
     Raises:
-        StoreError: Something is there already.
+        StoreError: Something is there already, or the Postgres cannot be reached.
         PolicyRefused: The policy does not load; every finding is listed.
         KeyUnavailable: The key cannot be written, or would lie inside the store.
     """
     bundle = shipped_default() if policy is None else load_directory(Path(policy))
-    door, key_path = Door.create(Path(path), bundle, admin if admin is not None else default_admin())
+    chosen = admin if admin is not None else default_admin()
+    door, key_path = Door.create(Path(path), bundle, chosen, catalog=catalog)
     return Store(door, Path(path), embedder, key_path)
 
 
@@ -186,6 +190,7 @@ def open(  # noqa: A001
     *,
     admin: str | None = None,
     embedder: str | Embedder | None = None,
+    catalog: str | None = None,
 ) -> Store:
     """Open a store; make it if there is none.
 
@@ -196,15 +201,18 @@ def open(  # noqa: A001
             applied with :meth:`Reader.apply_policy`.
         admin: As in :func:`create`.
         embedder: As in :func:`create`; None takes the model the store's vectors were made with.
+        catalog: As in :func:`create` when the store is made. For a store that stands: where its Postgres
+            is now, or the URL with its password; None takes the one the store was made with.
 
     Raises:
-        InvalidInput: `policy` differs from the policy the store was made with.
+        InvalidInput: `policy` differs from the policy the store was made with, or `catalog` is given and
+            the store's catalog is a file.
         StoreError: As in :func:`create`; or the store is of another version.
         KeyUnavailable: Its key is missing or may not be used.
     """
     if not is_store(Path(path)):
-        return create(path, policy, admin=admin, embedder=embedder)
-    door = Door.open(Path(path))
+        return create(path, policy, admin=admin, embedder=embedder, catalog=catalog)
+    door = Door.open(Path(path), catalog=catalog)
     if policy is not None and not door.began_with(load_directory(Path(policy))):
         door.close()
         raise InvalidInput(

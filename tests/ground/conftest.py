@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .policy_files import OWN, OWN_LABELS, PAYROLL, SALARIES, STAFF
+from .postgres_server import Server, running
 from .worlds import World, bundle, copy_world, draft, label, make_world
 
 
@@ -65,3 +66,11 @@ def alone(alone_template: World, tmp_path: Path) -> Iterator[World]:
     world = copy_world(alone_template, tmp_path / "world")
     yield world
     world.door.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real Postgres; its password is in PGPASSWORD while it runs."""
+    with running() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGPASSWORD", server.password)
+        yield server

@@ -22,7 +22,7 @@ from ringfence_governance.audit_log import AuditLog
 from ringfence_governance.key_store import KeyStore
 from ringfence_governance.labels import Label
 from ringfence_governance.lineage import Lineage
-from ringfence_governance.sqlite_engine import Database
+from ringfence_governance.sqlite_engine import SqliteDatabase
 
 from .worlds import World, draft, label
 
@@ -120,7 +120,9 @@ def watched(instants: Instants, steps: Sequence[tuple[Any, str]] = STEPS) -> Ite
     with ExitStack() as stack:
         for owner, name in steps:
             stack.enter_context(mock.patch.object(owner, name, _around(getattr(owner, name), instants)))
-        stack.enter_context(mock.patch.object(Database, "write", _around_commit(Database.write, instants)))
+        stack.enter_context(
+            mock.patch.object(SqliteDatabase, "write", _around_commit(SqliteDatabase.write, instants))
+        )
         yield instants
 
 
@@ -136,7 +138,7 @@ def _around(real: Callable[..., Any], instants: Instants) -> Callable[..., Any]:
 
 def _around_commit(real: Callable[..., Any], instants: Instants) -> Callable[..., Any]:
     @contextmanager
-    def write(self: Database) -> Iterator[Any]:
+    def write(self: SqliteDatabase) -> Iterator[Any]:
         with real(self) as connection:
             yield connection
             instants.pass_one()

@@ -222,12 +222,12 @@ def test_a_damaged_marker_is_named(world: World, content: bytes) -> None:
         open_world(world.folder)
 
 
-@pytest.mark.parametrize("version", ["0", "2", "one"])
+@pytest.mark.parametrize("version", ["0", "99", "one"])
 def test_a_catalog_of_another_version_is_refused(world: World, version: str) -> None:
     world.door.close()
     with database(world.path / "catalog.db") as opened:
         opened.execute("UPDATE meta SET value = ? WHERE name = 'schema'", [version])
-    with pytest.raises(StoreVersionMismatch, match=rf"found catalog version '{version}'; expected 1"):
+    with pytest.raises(StoreVersionMismatch, match=rf"found catalog version '?{version}'?; expected 1 to"):
         open_world(world.folder)
 
 

