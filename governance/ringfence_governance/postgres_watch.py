@@ -53,11 +53,11 @@ class PostgresWatch:
             known = self._living()
             if known is not None:
                 try:
-                    return self._number, self._answer(known, deadline)
+                    return self._numbered(known, deadline)
                 except psycopg.OperationalError:
                     # It was lost since the last question; a new one may be had in what is left of the time.
                     self._drop()
-            return self._number, self._answer(self._renewed(deadline), deadline)
+            return self._numbered(self._renewed(deadline), deadline)
         except BaseException:
             self._drop()
             raise
@@ -86,6 +86,13 @@ class PostgresWatch:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _numbered(
+        self, connection: psycopg.Connection[tuple[object, ...]], deadline: float
+    ) -> tuple[int, int]:
+        # The number of the connection that answers: another server may have another past.
+        answer = self._answer(connection, deadline)
+        return self._number, answer
 
     def _answer(self, connection: psycopg.Connection[tuple[object, ...]], deadline: float) -> int:
         raw = connection.pgconn

@@ -74,3 +74,12 @@ def postgres() -> Iterator[Server]:
     with running() as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PGPASSWORD", server.password)
         yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def catalog_url(request: pytest.FixtureRequest) -> str | None:
+    """Where a new store is to keep its catalog; a test that takes this runs once for each database."""
+    if request.param == "sqlite":
+        return None
+    server: Server = request.getfixturevalue("postgres")
+    return server.url

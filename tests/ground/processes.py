@@ -6,10 +6,15 @@ Each says on its output, line by line, what it did.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy import Connection
+
+from ringfence_governance import catalog_migrations
 from ringfence_governance.errors import StoreBusy
 
 from .dying import POLICY_STEPS, PUBLICATIONS, Instants, watched, write_publication
@@ -64,7 +69,43 @@ def apply(folder: Path, files: str, instant: str) -> None:
     say(survived=True)
 
 
-PROGRAMS: dict[str, Callable[..., None]] = {"look": look, "join": join, "die": die, "apply": apply}
+def number(folder: Path, count: str) -> None:
+    """Take number after number in transactions of its own, and raise one count with each."""
+    world = open_world(folder)
+    say(ready=True)
+    sys.stdin.readline()
+    taken = []
+    for _ in range(int(count)):
+        with world.ground.catalog.write() as connection:
+            sequence, _ = world.ground.catalog.next_entry(connection, "test")
+            (held,) = connection.exec_driver_sql("SELECT value FROM meta WHERE name = 'count'").one()
+            connection.exec_driver_sql(f"UPDATE meta SET value = '{int(held) + 1}' WHERE name = 'count'")
+        taken.append(sequence)
+    say(taken=taken)
+
+
+def die_migrating(folder: Path) -> None:
+    """Be killed when the first step of a migration has done its work and nothing is committed."""
+    whole = catalog_migrations.MIGRATIONS
+
+    def carry_out(connection: Connection) -> None:
+        whole[0].carry_out(connection)
+        say(migrated=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    catalog_migrations.MIGRATIONS = (catalog_migrations.Migration("dies", carry_out), *whole[1:])
+    open_world(folder)
+    say(survived=True)
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {
+    "look": look,
+    "join": join,
+    "die": die,
+    "apply": apply,
+    "number": number,
+    "die_migrating": die_migrating,
+}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
