@@ -76,5 +76,7 @@ def shown(text: str) -> str:
 def without_password(url: URL) -> str:
     """Return a URL as it may be written down and shown."""
     # `set` takes None for "leave it", so the parts are put together again.
-    bare = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, dict(url.query))
+    bare = URL.create(
+        url.drivername, url.username or None, None, url.host, url.port, url.database, dict(url.query)
+    )
     return bare.render_as_string(hide_password=False)
