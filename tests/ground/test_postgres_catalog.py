@@ -13,7 +13,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+import ringfence
+from ringfence.cli import app
 from ringfence_governance import catalog_url, postgres_engine
 from ringfence_governance.door import Door
 from ringfence_governance.errors import (
@@ -191,6 +194,27 @@ def test_without_its_driver_what_to_install_is_said(world: World, monkeypatch: p
 
 
 # Making a store.
+
+
+def test_the_command_line_and_the_sdk_take_an_address(postgres: Server, tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    chosen = ["--admin", "acme/user:zoe", "--catalog", postgres.url_with_password]
+    made = CliRunner().invoke(app, ["init", str(place), *chosen, "--json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["catalog"] == postgres.url
+    assert postgres.password not in made.output
+    shown = CliRunner().invoke(app, ["policy", "show", str(place), "--as", "acme/user:zoe"])
+    assert shown.exit_code == 0, shown.output
+    with ringfence.open(place, catalog=postgres.url_with_password) as store:
+        assert store.as_user("acme/user:zoe").list().count == 0
+    with ringfence.open(tmp_path / "another", admin=ADMIN, catalog=postgres.url):
+        assert not (tmp_path / "another" / "catalog.db").exists()
+
+
+def test_a_malformed_address_is_misuse_and_makes_nothing(tmp_path: Path) -> None:
+    run = CliRunner().invoke(app, ["init", str(tmp_path / "store"), "--catalog", "mysql://host/db", "--json"])
+    assert (run.exit_code, json.loads(run.stdout)["error"]["type"]) == (2, "InvalidInput")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_that_did_not_come_to_be_leaves_nothing(
