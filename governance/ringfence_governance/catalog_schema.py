@@ -10,6 +10,7 @@ stands in clear is opaque ids, integers, times and keyed digests.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ForeignKey,
     Integer,
@@ -23,6 +24,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+Number = BigInteger().with_variant(Integer, "sqlite")
+"""A sequence number: 64 bits in either database. SQLite counts up by itself only in a column named INTEGER."""
+
 meta = Table(
     "meta", metadata, Column("name", String, primary_key=True), Column("value", Text, nullable=False)
 )
@@ -31,7 +35,7 @@ meta = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("sequence", Number, primary_key=True, autoincrement=True),
     Column("kind", String, nullable=False),
     Column("at", String, nullable=False),
     sqlite_autoincrement=True,
@@ -40,7 +44,7 @@ entries = Table(
 journal = Table(
     "journal",
     metadata,
-    Column("sequence", Integer, ForeignKey("entries.sequence"), primary_key=True),
+    Column("sequence", Number, ForeignKey("entries.sequence"), primary_key=True),
     Column("kind", String, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("previous", String, nullable=False),
@@ -53,7 +57,7 @@ labels = Table(
     Column("atom", Integer, primary_key=True, autoincrement=True),
     Column("value_digest", String, nullable=False, unique=True),
     Column("sealed_id", LargeBinary, nullable=False),
-    Column("sequence", Integer, ForeignKey("entries.sequence"), nullable=False),
+    Column("sequence", Number, ForeignKey("entries.sequence"), nullable=False),
     sqlite_autoincrement=True,
 )
 
@@ -62,7 +66,7 @@ label_versions = Table(
     "label_versions",
     metadata,
     Column("atom", Integer, ForeignKey("labels.atom"), primary_key=True),
-    Column("sequence", Integer, ForeignKey("entries.sequence"), primary_key=True),
+    Column("sequence", Number, ForeignKey("entries.sequence"), primary_key=True),
     Column("definition", LargeBinary, nullable=False),
 )
 
@@ -80,7 +84,7 @@ runs = Table(
 publications = Table(
     "publications",
     metadata,
-    Column("sequence", Integer, ForeignKey("entries.sequence"), primary_key=True),
+    Column("sequence", Number, ForeignKey("entries.sequence"), primary_key=True),
     Column("run_id", String, ForeignKey("runs.run_id"), nullable=False),
     Column("lease", Integer, nullable=False),
     Column("versions", Text, nullable=False),
