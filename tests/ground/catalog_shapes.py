@@ -6,6 +6,7 @@ Nothing here follows `catalog_schema`. When a version is added, the one before i
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ForeignKey,
     Integer,
@@ -17,6 +18,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
 
 def _version_1() -> MetaData:
     tables = MetaData()
@@ -24,7 +27,7 @@ def _version_1() -> MetaData:
     Table(
         "entries",
         tables,
-        Column("sequence", Integer, primary_key=True, autoincrement=True),
+        Column("sequence", _NUMBER, primary_key=True, autoincrement=True),
         Column("kind", String, nullable=False),
         Column("at", String, nullable=False),
         sqlite_autoincrement=True,
@@ -32,7 +35,7 @@ def _version_1() -> MetaData:
     Table(
         "journal",
         tables,
-        Column("sequence", Integer, ForeignKey("entries.sequence"), primary_key=True),
+        Column("sequence", _NUMBER, ForeignKey("entries.sequence"), primary_key=True),
         Column("kind", String, nullable=False),
         Column("payload", LargeBinary, nullable=False),
         Column("previous", String, nullable=False),
@@ -44,14 +47,14 @@ def _version_1() -> MetaData:
         Column("atom", Integer, primary_key=True, autoincrement=True),
         Column("value_digest", String, nullable=False, unique=True),
         Column("sealed_id", LargeBinary, nullable=False),
-        Column("sequence", Integer, ForeignKey("entries.sequence"), nullable=False),
+        Column("sequence", _NUMBER, ForeignKey("entries.sequence"), nullable=False),
         sqlite_autoincrement=True,
     )
     Table(
         "label_versions",
         tables,
         Column("atom", Integer, ForeignKey("labels.atom"), primary_key=True),
-        Column("sequence", Integer, ForeignKey("entries.sequence"), primary_key=True),
+        Column("sequence", _NUMBER, ForeignKey("entries.sequence"), primary_key=True),
         Column("definition", LargeBinary, nullable=False),
     )
     Table(
@@ -67,7 +70,7 @@ def _version_1() -> MetaData:
     Table(
         "publications",
         tables,
-        Column("sequence", Integer, ForeignKey("entries.sequence"), primary_key=True),
+        Column("sequence", _NUMBER, ForeignKey("entries.sequence"), primary_key=True),
         Column("run_id", String, ForeignKey("runs.run_id"), nullable=False),
         Column("lease", Integer, nullable=False),
         Column("versions", Text, nullable=False),

@@ -206,7 +206,7 @@ def test_the_command_line_and_the_sdk_take_an_address(postgres: Server, tmp_path
     shown = CliRunner().invoke(app, ["policy", "show", str(place), "--as", "acme/user:zoe"])
     assert shown.exit_code == 0, shown.output
     with ringfence.open(place, catalog=postgres.url_with_password) as store:
-        assert store.as_user("acme/user:zoe").list().count == 0
+        assert list(store.as_user("acme/user:zoe").list().documents) == []
     with ringfence.open(tmp_path / "another", admin=ADMIN, catalog=postgres.url):
         assert not (tmp_path / "another" / "catalog.db").exists()
 
