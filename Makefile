@@ -42,7 +42,8 @@ demo: $(READY_DEMO) ## ingest a small firm's files, ask one question as three re
 	@$(BIN)/python examples/demo.py $(ARGS)
 
 test: $(READY) ## run the tests that need pip packages only
-	$(BIN)/python -m pytest -m 'not real and not soak' -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m 'not real and not soak' -n $(WORKERS) --dist loadfile \
+		--no-loadscope-reorder $(ARGS)
 
 test-real: $(READY) ## run the tests on thousands of real documents (fetches them with npm and apt)
 	$(BIN)/python -m pytest -m real tests/real $(ARGS)

@@ -7,6 +7,30 @@ from collections.abc import Iterator
 
 import pytest
 
+LONG = (
+    "promises/test_3_casbin_decides.py",
+    "ground/test_faults.py",
+    "docs/test_readme.py",
+    "promises/test_4_non_interference.py",
+    "governance/test_compiler_oracle.py",
+    "governance/test_declassification.py",
+    "governance/test_compiler_mutants.py",
+    "bench/test_bench_runs.py",
+    "examples/test_acme_questions.py",
+    "docs/test_notebooks.py",
+    "house/test_wheel.py",
+    "ground/test_explain_at.py",
+    "ground/test_policy_concurrency.py",
+    "bench/test_authority_bench.py",
+)
+"""Files that take half a minute and more: begun first, so that no process is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; all other tests stay in their order."""
+    place = {f"tests/{name}": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.location[0], len(LONG)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def keys_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
