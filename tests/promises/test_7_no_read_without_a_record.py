@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,6 @@ import pytest
 import ringfence
 import ringfence_policies
 from ringfence.reader import Reader
-from ringfence_governance.door import Door
 from ringfence_governance.labels import Label, NamedLabel
 from ringfence_governance.reading import Answer
 from ringfence_governance.subjects import Subject
@@ -362,28 +362,31 @@ def test_a_harmed_chain_does_not_verify(harm: str, store: SeededStore) -> None:
         assert_chained(store.path)
 
 
-def read_in_a_process(path: Path, home: Path, times: int) -> None:
-    door = Door.open(path, keys_home=home)
-    reader = Reader(door, Subject(RITA), lambda text: None)  # type: ignore[arg-type, return-value]
-    for _ in range(times):
-        reader.count()
-    door.close()
+COUNTER = """
+import sys
+from pathlib import Path
+from ringfence.reader import Reader
+from ringfence_governance.door import Door
+from ringfence_governance.subjects import Subject
+
+path, home, who, times = sys.argv[1:]
+door = Door.open(Path(path), keys_home=Path(home))
+reader = Reader(door, Subject(who), lambda text: None)
+for _ in range(int(times)):
+    reader.count()
+door.close()
+"""
 
 
 def test_processes_that_read_at_once_each_write_a_whole_chain(store: SeededStore) -> None:
     before = len(records(store.path))
-    context = multiprocessing.get_context("spawn")
-    readers = [
-        context.Process(target=read_in_a_process, args=(store.path, store.home, 15), daemon=True)
-        for _ in range(2)
-    ]
-    for process in readers:
-        process.start()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", COUNTER, str(store.path), str(store.home), RITA, "15"]
+    readers = [subprocess.Popen(command, env=environment) for _ in range(2)]
     for _ in range(15):
         store.reader(RITA).count()
     for process in readers:
-        process.join(60)
-        assert process.exitcode == 0
+        assert process.wait(60) == 0
     assert assert_chained(store.path) == before + 45
 
 
