@@ -58,6 +58,15 @@ class Catalog:
         """Bring a catalog of an older version to the newest; see :func:`catalog_migrations.migrate`."""
         catalog_migrations.migrate(self._database, self.ambient.now)
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """What of it lies in files that are not the store's. See :attr:`Database.elsewhere`."""
+        return self._database.elsewhere
+
+    def checkpoint(self) -> None:
+        """Write what was deleted out of the catalog's files. See :meth:`Database.checkpoint`."""
+        self._database.checkpoint()
+
     def close(self) -> None:
         """Close the database."""
         self._database.close()
@@ -161,6 +170,13 @@ class Catalog:
         """Return a setting of the store."""
         value = connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == name)).scalar()
         return None if value is None else str(value)
+
+    def keep_meta(self, connection: Connection, name: str, value: str) -> str:
+        """Set a setting if it is not set; return what it is."""
+        known = self.meta(connection, name)
+        if known is None:
+            self.set_meta(connection, name, value)
+        return value if known is None else known
 
     def set_meta(self, connection: Connection, name: str, value: str) -> None:
         """Set a setting that was not set before."""

@@ -15,12 +15,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    update,
+)
 
 from . import catalog_schema as schema
 from .database import Database
 from .errors import StoreCorrupt, StoreVersionMismatch
 
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
 FIRST = 1
 """The oldest version a store can have."""
 
@@ -48,7 +62,22 @@ def _add_history(connection: Connection) -> None:
     ).create(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration("a record of what was migrated", _add_history),)
+def _add_erasures(connection: Connection) -> None:
+    Table(
+        "erasures",
+        MetaData(),
+        Column("erasure_id", String, primary_key=True),
+        Column("sequence", _NUMBER, nullable=False, unique=True),
+        Column("documents", Text, nullable=False),
+        Column("sealed", LargeBinary, nullable=False),
+        Column("certificate", String),
+    ).create(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration("a record of what was migrated", _add_history),
+    Migration("the erasure ledger", _add_erasures),
+)
 """The step at place n leads from version n + 1 to version n + 2. Only ever added to, at the end."""
 
 NEWEST = FIRST + len(MIGRATIONS)

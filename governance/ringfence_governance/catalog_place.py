@@ -94,7 +94,8 @@ class CatalogPlace:
             return _postgres(self.url, store_id)
         if not new and not (store / FILE_NAME).is_file():
             raise StoreCorrupt(f"store: {str(store)!r} has no catalog; expected {FILE_NAME} in it")
-        return SqliteDatabase(store / FILE_NAME)
+        # What is erased must not stay in the free space of a page.
+        return SqliteDatabase(store / FILE_NAME, secure_delete=True)
 
     def undo(self, store_id: str) -> None:
         """Remove what was made outside the store's folder for a store that did not come to be."""

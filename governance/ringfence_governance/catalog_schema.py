@@ -140,3 +140,15 @@ migrations = Table(
     Column("what", String, nullable=False),
     Column("at", String, nullable=False),
 )
+
+# What was erased: names of documents are opaque ids; who, why and ticket are sealed. Rows are only ever added.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("erasure_id", String, primary_key=True),
+    Column("sequence", Number, ForeignKey("entries.sequence"), nullable=False, unique=True),
+    Column("documents", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    # Digest of the certificate; null until the erasure is finished.
+    Column("certificate", String),
+)

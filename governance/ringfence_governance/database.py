@@ -26,6 +26,10 @@ class Database(Protocol):
     def name(self) -> str:
         """What a message calls it; holds no secret."""
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """What it keeps in files that are not the store's, in words; a scan of the store does not see them."""
+
     def create(self, metadata: MetaData) -> None:
         """Make the tables that do not exist yet."""
 
@@ -51,6 +55,13 @@ class Database(Protocol):
 
         Raises:
             SequenceUnconfirmed: It could not be had within :data:`CONFIRM_TIMEOUT_S`.
+        """
+
+    def checkpoint(self) -> None:
+        """Write what was deleted out of the database's own files, as far as the database can.
+
+        Raises:
+            StoreBusy: Others kept it from that for longer than :data:`BUSY_TIMEOUT_S`.
         """
 
     def close(self) -> None:

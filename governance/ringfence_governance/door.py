@@ -7,12 +7,14 @@ version or path to be had.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from . import (
     auditor_log,
+    erasure,
+    erasure_proof,
     explaining,
     inspection,
     label_changes,
@@ -199,3 +201,15 @@ class Door:
     def label_history(self, subject: Subject, name: str) -> list[dict[str, Any]]:
         """See :func:`label_listing.label_history`."""
         return label_listing.label_history(self.__ground, subject, name)
+
+    def erase(
+        self, subject: Subject, documents: Sequence[str], reason: Reasoned, *, canaries: Sequence[bytes] = ()
+    ) -> list[dict[str, Any]]:
+        """See :func:`erasure.erase`."""
+        return erasure.erase(self.__ground, subject, documents, reason, canaries=canaries)
+
+    def verify_erasure(
+        self, auditor: Subject, certificate: Mapping[str, Any], *, canaries: Sequence[bytes] = ()
+    ) -> dict[str, Any]:
+        """See :func:`erasure_proof.verify`."""
+        return erasure_proof.verify(self.__ground, auditor, certificate, canaries)

@@ -16,7 +16,8 @@
     │   ├── SequenceUnconfirmed nobody can say in time whether anything changed, so the answer is no
     │   ├── WriterExpelled      this writer lost its lease: start again
     │   └── StoreCorrupt        a row does not open, or a seal does not fit
-    │       └── RecheckFailed   Casbin says no to a row that was about to leave: an alarm
+    │       ├── RecheckFailed   Casbin says no to a row that was about to leave: an alarm
+    │       └── ErasedRow       a row of an erased document is in the tables again: an alarm
     ├── KeyUnavailable          the key file is missing, misplaced or too open
     └── AuditUnavailable        no record could be made durable, so no result left
 
@@ -128,6 +129,16 @@ class RecheckFailed(StoreCorrupt):
     def __init__(self, atoms: tuple[int, ...]) -> None:
         self.atoms = atoms
         super().__init__("a row about to leave was not allowed when asked again; no result leaves")
+
+
+class ErasedRow(StoreCorrupt):
+    """A row of an erased document was about to leave. Nothing left; the log has an alarm."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "rows of an erased document are in the store again, as of an older copy; no result leaves",
+            hint="close the store and open it again: what was erased is then erased from it",
+        )
 
 
 class KeyUnavailable(RingfenceError):

@@ -29,6 +29,7 @@ class Grant:
         atoms: The readable atoms; never shown to a reader.
         sequence: The catalog number it was made at.
         publication: The cut it reads.
+        erased: Ids of erased documents: a row of one of them never leaves.
         now: The time it was judged at, UTC.
         expires_at: UTC; from here on the decision may be another.
     """
@@ -38,6 +39,7 @@ class Grant:
     atoms: AtomSet = field(repr=False)
     sequence: int
     publication: Publication
+    erased: frozenset[str] = field(repr=False)
     snapshot: Snapshot
     table: LabelTable
     now: str

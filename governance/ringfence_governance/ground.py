@@ -12,12 +12,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from . import authority, catalog_labels, journal, publications, standing_policy
+from . import authority, catalog_labels, erasure_ledger, journal, publications, standing_policy
 from .ambient import Ambient
 from .atom_sets import AtomSet
 from .audit_log import AuditLog
 from .audit_record import AuditRecord, Outcome
 from .catalog import Catalog
+from .erasure_ledger import LedgerCopy
 from .grants import Grant, Issued
 from .journal import Entry
 from .key_store import KeyStore
@@ -43,6 +44,8 @@ class Moment:
     policy: StandingPolicy
     table: LabelTable
     publication: Publication
+    erased: frozenset[str]
+    """Ids of all documents that were erased."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -57,6 +60,7 @@ class _Kept:
     moment: tuple[tuple[int, int], Moment] | None = None
     policy: StandingPolicy | None = None
     labels: LabelTable | None = None
+    erased: tuple[int, frozenset[str]] = (0, frozenset())
     readable: dict[tuple[object, ...], tuple[str, str, AtomSet]] = field(default_factory=dict)
 
 
@@ -70,6 +74,7 @@ class Ground:
         "asserted_by",
         "audit",
         "catalog",
+        "erasures",
         "issued",
         "keys",
         "lineage",
@@ -78,7 +83,15 @@ class Ground:
         "tables",
     )
 
-    def __init__(self, root: Path, store_id: str, catalog: Catalog, keys: KeyStore, ambient: Ambient) -> None:
+    def __init__(
+        self,
+        root: Path,
+        store_id: str,
+        catalog: Catalog,
+        keys: KeyStore,
+        ambient: Ambient,
+        keys_folder: Path,
+    ) -> None:
         self.root = root
         self.store_id = store_id
         self.catalog = catalog
@@ -87,6 +100,7 @@ class Ground:
         self.tables = LanceTables(root / "lance")
         self.audit = AuditLog(root / "audit", catalog)
         self.lineage = Lineage(root / "lineage", store_id, ambient)
+        self.erasures = LedgerCopy(keys_folder)
         self.issued = Issued()
         self.asserted_by = Assertion.of_this_process().to_mapping()
         self._kept = _Kept()
@@ -130,6 +144,7 @@ class Ground:
             policy=self._policy(connection),
             table=self._labels(connection),
             publication=publications.newest(connection),
+            erased=self._erased(connection),
         )
 
     def history(self) -> tuple[Entry, ...]:
@@ -165,6 +180,7 @@ class Ground:
                 atoms=atoms,
                 sequence=moment.sequence,
                 publication=moment.publication,
+                erased=moment.erased,
                 snapshot=moment.snapshot,
                 table=moment.table,
                 now=moment.now,
@@ -222,6 +238,19 @@ class Ground:
         with self._lock:
             self._kept.labels = table
         return table
+
+    def _erased(self, connection: Connection) -> frozenset[str]:
+        version = erasure_ledger.version(connection)
+        with self._lock:
+            kept = self._kept.erased
+        if kept[0] == version:
+            return kept[1]
+        # The ledger only grows: what is new in it is added to what was there.
+        after = kept[0] if kept[0] < version else 0
+        found = erasure_ledger.erased(connection, after=after) | (kept[1] if after else frozenset())
+        with self._lock:
+            self._kept.erased = (version, found)
+        return found
 
     def _readable(self, moment: Moment, subject: Subject, action: str) -> tuple[str, AtomSet]:
         key = (moment.snapshot.revision, moment.table.version, subject, action)

@@ -16,7 +16,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from . import journal, manifest, publications, runs
+from . import erasure_ledger, journal, manifest, publications, runs
 from .drafts import DocumentDraft, LabelChoice, SourceIdentity
 from .errors import InvalidInput, Refused, WriteRefused
 from .floors import Floors
@@ -205,7 +205,7 @@ class Ingestion:
         self._judgements.keep_put(draft.label, draft.sha256, held, tuple(parents))
         entry = self._authority.intern(draft.label, parents)
         name = f"{self._source.uri}|{draft.path}"
-        document_id = held.document_id if held is not None else self._ground.ambient.new_id("document", name)
+        document_id = held.document_id if held is not None else self._new_id(name)
         content = manifest.content_digest(
             self._ground, self._source_id, draft.path, draft.sha256, self._settings()
         )
@@ -213,6 +213,14 @@ class Ingestion:
         self._floors.note(draft.sha256, document_id, entry)
         self._held[digest] = Held(document_id, digest, content, entry.atom, self._run_id, sealed_path)
         self._written.append(document_id)
+        return document_id
+
+    def _new_id(self, name: str) -> str:
+        """Return an id that names no document and never named one: what was erased is another document."""
+        document_id = self._ground.ambient.new_id("document", name)
+        while document_id in self._ground.moment().erased:
+            name += "|again"
+            document_id = self._ground.ambient.new_id("document", name)
         return document_id
 
     def relabel(self, path: str, label: LabelChoice) -> bool:
@@ -275,7 +283,10 @@ class Ingestion:
         with self._recorded():
             policy = self._judgements.again()
         published = self._newest()
-        self._batch.keep_keys()
+        with self._ground.catalog.write() as connection:
+            # Under the catalog's lock: a writer that slept while somebody erased keeps no key again.
+            self._lease.check(connection)
+            self._batch.keep_keys()
         versions = self._ground.tables.write(published.versions, self._batch.changes(published.versions))
         self._ground.record(
             self._subject,
@@ -293,6 +304,7 @@ class Ingestion:
                 raise Refused("the policy changed while this was published; nothing was; run it again")
             manifest.check_model(self._ground, connection, self._model, keep=True)
             policy = self._journal_relabelled(connection, policy)
+            erasure_ledger.refuse_erased(connection, self._written)
             publications.publish(self._ground.catalog, connection, self._run_id, self._lease.number, versions)
             manifest.store(connection, self._batch.manifest_changes(self._held))
         self._forget_stale_keys()

@@ -35,7 +35,7 @@ def status(ground: Ground, subject: Subject) -> dict[str, Any]:
                 for name, version in moment.publication.versions.items()
             },
         }
-    if may and all(_may_count(moment, subject, tenant) for tenant in _tenants(moment)):
+    if may_know_sizes(moment, subject):
         answer |= {
             "sequence": moment.sequence,
             "publication": moment.publication.sequence,
@@ -43,6 +43,12 @@ def status(ground: Ground, subject: Subject) -> dict[str, Any]:
         }
     ground.record(subject, "status", "audit", "allowed", detail={"numbers": may})
     return answer
+
+
+def may_know_sizes(moment: Moment, subject: Subject) -> bool:
+    """Say whether a subject may know what any tenant's change moves: he may audit or administer each of them."""
+    tenants = {subject.tenant, *_tenants(moment)}
+    return all(_may_count(moment, subject, tenant) for tenant in tenants)
 
 
 def policy_rows(ground: Ground, admin: Subject) -> list[dict[str, Any]]:

@@ -171,6 +171,22 @@ class KeyStore:
             )
         return self._master_cipher().open(row.wrapped, self._master_place("store", purpose))
 
+    def ensure_store_key(self, purpose: str) -> bytes:
+        """Return one of the store's own keys, made if there is none yet."""
+        with self._database.write() as connection:
+            known = connection.execute(
+                select(_store_keys.c.purpose).where(_store_keys.c.purpose == purpose)
+            ).one_or_none()
+            if known is None:
+                key = self._ambient.new_key("store", purpose)
+                wrapped = self._master_cipher().seal(key, self._master_place("store", purpose))
+                connection.execute(
+                    insert(_store_keys).values(
+                        purpose=purpose, generation=self._master.generation, wrapped=wrapped
+                    )
+                )
+        return self.store_key(purpose)
+
     def ensure_label_key(self, entry: LabelEntry) -> None:
         """Make the key of a label if it has none. Compound labels have only derived keys."""
         self.ensure_label_keys([entry])
@@ -235,6 +251,27 @@ class KeyStore:
         with self._database.write() as connection:
             for document_id, atom in pairs:
                 connection.execute(_pair(document_id, atom))
+
+    def wraps_of(self, document_ids: Collection[str]) -> list[WrappedKey]:
+        """Return every wrapped key of some documents, whatever atom it is for."""
+        wanted = set(document_ids)
+        with self._database.read() as connection:
+            if len(wanted) <= FEW_KEYS:
+                rows = connection.execute(
+                    select(*_document_keys.c).where(_document_keys.c.document_id.in_(wanted))
+                ).all()
+            else:
+                rows = connection.execute(select(*_document_keys.c)).all()
+        return [WrappedKey(*row) for row in rows if row.document_id in wanted]
+
+    def checkpoint(self) -> None:
+        """Write what was deleted out of the database's files, for good. See :meth:`Database.checkpoint`."""
+        self._database.checkpoint()
+
+    @property
+    def generation(self) -> int:
+        """The master key's generation."""
+        return self._master.generation
 
     def keyring(self, entries: Iterable[LabelEntry], document_ids: Iterable[str] | None = None) -> Keyring:
         """Return a keyring for the given labels, and for no other.

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lance
 import numpy as np
@@ -26,9 +27,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lance.dataset import serialize_row_addrs
 
-from . import durable_files
+from . import durable_files, lance_upkeep
 from .atom_sets import AtomSet
-from .errors import StoreCorrupt, StoreError, WriterExpelled
+from .errors import StoreCorrupt, StoreError
+from .lance_upkeep import follows
+
+CONSEQUENCES = {"written": "nothing was published", "cleaned": "older versions may be left"}
+"""What it means if something cannot be done; else nothing was read."""
 
 IDS_PER_PREDICATE = 500
 """How many opaque ids one delete or look-up predicate holds."""
@@ -178,14 +183,35 @@ class LanceTables:
             column: `document_id` of chunks, `child` of edges.
         """
         found: dict[str, list[str]] = {value: [] for value in values}
+        for row in self.rows_by(name, version, column, values, []):
+            found[row[column]].append(row["id"])
+        return found
+
+    def rows_by(
+        self, name: str, version: int, column: str, values: Collection[str], columns: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Return the rows that have one of some opaque ids in a column, as they lie there: sealed.
+
+        Args:
+            columns: Besides id and `column`.
+        """
+        found: list[dict[str, Any]] = []
         dataset = self._open(name, version)
+        names = list(dict.fromkeys(["id", column, *columns]))
         for part in _parts(values):
             with _named(f"the {name} table", "read"):
                 condition = pc.field(column).isin(part)
-                rows = dataset.scanner(columns=["id", column], filter=condition).to_table()
-            for row in rows.to_pylist():
-                found[row[column]].append(row["id"])
+                found += dataset.scanner(columns=names, filter=condition).to_table().to_pylist()
         return found
+
+    def clean(self, name: str, kept: Collection[int]) -> int:
+        """Remove every version but some, and what no version needs; return how many bytes went.
+
+        Only for the holder of the writer's lease. The newest version stays, whoever wrote it.
+        """
+        dataset = self._open(name)
+        with _named(f"the {name} table", "cleaned"):
+            return lance_upkeep.clean(dataset, kept)
 
     def write(self, published: Versions, changes: Mapping[str, TableChange]) -> Versions:
         """Commit changes on top of a publication, durably; return the versions to publish.
@@ -213,20 +239,22 @@ class LanceTables:
         if version != published:
             self._open(name, published).restore()
             dataset = self._open(name)
-            version = _follows(dataset.version, version)
+            version = follows(dataset.version, version)
         for part in _parts(change.deleted):
             dataset.delete(f"id IN ({', '.join(map(repr, part))})")
-            version = _follows(dataset.version, version)
+            version = follows(dataset.version, version)
         if change.atoms:
             ids = sorted(_opaque(change.atoms))
             update = pa.table({"id": ids, "atom": pa.array([change.atoms[row] for row in ids], pa.int32())})
             merge = dataset.merge_insert("id").when_matched_update_all()
             merge.write_mode("rewrite_columns").execute(update)
             dataset = self._open(name)
-            version = _follows(dataset.version, version)
+            version = follows(dataset.version, version)
         if change.appended is not None and change.appended.num_rows:
             dataset.insert(change.appended.select(SCHEMAS[name].names).cast(SCHEMAS[name]))
-            version = _follows(dataset.version, version)
+            version = follows(dataset.version, version)
+        if change.materialised:
+            version = lance_upkeep.materialise(dataset, version)
         return version
 
     def _read_whole(self, name: str, version: int) -> None:
@@ -260,21 +288,13 @@ class TableChange:
         deleted: Row ids.
         atoms: Row id → new atom.
         appended: Rows in the table's schema, or None.
+        materialised: Write fragments that have deleted rows anew, so that no file of the new version holds them.
     """
 
     deleted: tuple[str, ...] = ()
     atoms: Mapping[str, int] | None = None
     appended: pa.Table | None = None
-
-
-def _follows(found: int, previous: int) -> int:
-    if found != previous + 1:
-        raise WriterExpelled(
-            f"another writer committed in between (found version {found}, expected {previous + 1}); "
-            "nothing was published",
-            hint="run the command again",
-        )
-    return found
+    materialised: bool = False
 
 
 def _array(atoms: Collection[int]) -> npt.NDArray[np.int32]:
@@ -305,7 +325,7 @@ def _named(what: str, done: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
-        consequence = "nothing was published" if done == "written" else "nothing was read"
+        consequence = CONSEQUENCES.get(done, "nothing was read")
         raise StoreError(f"{what} cannot be {done} ({_reason(error)}); {consequence}") from None
 
 

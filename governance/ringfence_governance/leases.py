@@ -39,12 +39,17 @@ class Holding:
 
 
 class WriterLease:
-    """The writer's lease, held while the `with` block runs and renewed in the background."""
+    """The writer's lease, held while the `with` block runs and renewed in the background.
 
-    __slots__ = ("_catalog", "_holding", "_stop", "_thread")
+    Args:
+        expel: Take the place of whoever holds it, alive or not: he publishes nothing more.
+    """
 
-    def __init__(self, catalog: Catalog) -> None:
+    __slots__ = ("_catalog", "_expel", "_holding", "_stop", "_thread")
+
+    def __init__(self, catalog: Catalog, *, expel: bool = False) -> None:
         self._catalog = catalog
+        self._expel = expel
         self._stop = threading.Event()
         self._holding: Holding | None = None
         self._thread: threading.Thread | None = None
@@ -54,7 +59,7 @@ class WriterLease:
         _HELD_HERE.add(holder)
         try:
             with self._catalog.write() as connection:
-                self._holding = _take(self._catalog, connection, holder)
+                self._holding = _take(self._catalog, connection, holder, expel=self._expel)
         except BaseException:
             _HELD_HERE.discard(holder)
             raise
@@ -108,10 +113,10 @@ class WriterLease:
                 continue
 
 
-def _take(catalog: Catalog, connection: Connection, holder: str) -> Holding:
+def _take(catalog: Catalog, connection: Connection, holder: str, *, expel: bool) -> Holding:
     row = _row(connection)
     now = catalog.now(connection)
-    if row is not None and row.expires_at > now and not _is_dead(row):
+    if row is not None and not expel and row.expires_at > now and not _is_dead(row):
         raise StoreBusy(
             "another ingest or change of documents is running; expected it to finish",
             hint=f"try again when it is done; its lease ends {row.expires_at} unless it is renewed",

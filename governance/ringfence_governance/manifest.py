@@ -69,6 +69,20 @@ def _known_source(connection: Connection, digest: str) -> str | None:
     return None if found is None else str(found)
 
 
+def ingester_of(ground: Ground, document_id: str) -> str | None:
+    """Return who ingested a document that is there; None if there is none."""
+    query = (
+        select(schema.sources.c.source_id, schema.sources.c.sealed)
+        .join(schema.manifest, schema.manifest.c.source_id == schema.sources.c.source_id)
+        .where(schema.manifest.c.document_id == document_id)
+    )
+    with ground.catalog.read() as connection:
+        found = connection.execute(query).one_or_none()
+    if found is None:
+        return None
+    return str(json.loads(ground.catalog.open(found.sealed, "source", found.source_id))["subject"])
+
+
 def path_digest(ground: Ground, source: str, path: str) -> str:
     """Return the keyed digest of a path within its source."""
     return ground.catalog.digest("path", source, path)
@@ -114,7 +128,7 @@ def path_cell(ground: Ground, document_id: str) -> bytes:
 
 def store(connection: Connection, changes: ManifestChanges) -> None:
     """Write the changes in the publishing transaction."""
-    _drop(connection, [*changes.dropped, *(document.document_id for document in changes.put)])
+    drop(connection, [*changes.dropped, *(document.document_id for document in changes.put)])
     if changes.put:
         connection.execute(
             insert(schema.manifest),
@@ -134,7 +148,8 @@ def current_pairs(connection: Connection, document_ids: Collection[str]) -> set[
     }
 
 
-def _drop(connection: Connection, document_ids: Collection[str]) -> None:
+def drop(connection: Connection, document_ids: Collection[str]) -> None:
+    """Drop documents from what their sources hold."""
     for document_id in document_ids:
         connection.execute(delete(schema.manifest).where(schema.manifest.c.document_id == document_id))
 

@@ -89,6 +89,11 @@ class PostgresDatabase:
         """Where it is, without a password."""
         return self._name
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """All it keeps."""
+        return ("the files, the write-ahead log and the backups of the Postgres server that holds the catalog",)
+
     def close(self) -> None:
         """Close all connections."""
         self._watch.close()
@@ -122,6 +127,18 @@ class PostgresDatabase:
         """Drop the schema and all in it: undoes :meth:`create` for a store that did not come to be."""
         with self._named("dropped"), self._beginning("drop"):
             pass
+
+    def checkpoint(self) -> None:
+        """Write the tables anew without what was deleted. The server's log and backups keep it for their time."""
+        arguments, settings = self._engine.dialect.create_connect_args(self._engine.url)
+        with self._named("written"):
+            connection = psycopg.connect(*arguments, **{**_settings(self._engine.url), **settings})
+            # Its own end, not the block's alone, closes it: a connection left to the collector warns.
+            with connection, connection.cursor() as cursor:
+                cursor.execute(f"SET lock_timeout TO {int(BUSY_TIMEOUT_S * 1000)}")
+                cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (self._schema,))
+                for (table,) in cursor.fetchall():
+                    cursor.execute(f'VACUUM (FULL) "{self._schema}"."{table}"')
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

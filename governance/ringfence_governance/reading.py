@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 from . import as_of, authority, rows
 from .audit_record import AuditRecord, Outcome
-from .errors import InvalidInput, NotReadable, RecheckFailed, Refused, RingfenceError, StoreBusy
+from .errors import ErasedRow, InvalidInput, NotReadable, RecheckFailed, Refused, RingfenceError, StoreBusy
 from .floors import given_digest
 from .grants import Grant
 from .ground import Ground
@@ -249,7 +249,7 @@ def _outcome(error: RingfenceError | None) -> Outcome:
         return "allowed"
     if isinstance(error, NotReadable | Refused):
         return "refused"
-    return "alarm" if isinstance(error, RecheckFailed) else "error"
+    return "alarm" if isinstance(error, RecheckFailed | ErasedRow) else "error"
 
 
 def _detail(error: RingfenceError | None) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import NotReadable, Refused
+from .errors import ErasedRow, NotReadable, Refused
 from .grants import Grant
 from .ground import Ground
 from .key_store import Keyring
@@ -145,6 +145,7 @@ def label_of(ground: Ground, grant: Grant, object_id: str) -> tuple[LabelEntry, 
             version = grant.publication.versions[table]
             found = ground.tables.scan(table, version, grant.atoms, [column], ids=[object_id])
             if found.num_rows:
+                _refuse_erased(grant, found[column].to_pylist())
                 return grant.table.entries[found["atom"][0].as_py()], found[column][0].as_py()
     raise NotReadable()
 
@@ -153,6 +154,7 @@ def run_ids(ground: Ground, grant: Grant) -> list[tuple[int, str, str]]:
     """Return (atom, document id, run id) of every document the grant covers."""
     _check(ground, grant)
     found = ground.tables.scan("documents", grant.publication.versions["documents"], grant.atoms, ["run_id"])
+    _refuse_erased(grant, found["id"].to_pylist())
     return [(row["atom"], row["id"], row["run_id"]) for row in found.to_pylist()]
 
 
@@ -165,6 +167,16 @@ def _check(ground: Ground, grant: Grant) -> None:
     ground.issued.check(grant, ground.ambient.now())
 
 
+def _refuse_erased(grant: Grant, documents: Collection[str]) -> None:
+    """Let nothing of an erased document leave, whatever brought it back.
+
+    Raises:
+        ErasedRow: There is such a row where the grant reads.
+    """
+    if grant.erased and not grant.erased.isdisjoint(documents):
+        raise ErasedRow()
+
+
 def _content(
     ground: Ground, grant: Grant, table: str, columns: Sequence[str], ids: Collection[str] | None
 ) -> list[dict[str, Any]]:
@@ -175,6 +187,7 @@ def _content(
         )
     version = grant.publication.versions[table]
     rows: list[dict[str, Any]] = ground.tables.scan(table, version, grant.atoms, columns, ids=ids).to_pylist()
+    _refuse_erased(grant, [row.get("document_id", row["id"]) for row in rows])
     return sorted(rows, key=lambda row: str(row["id"]))
 
 

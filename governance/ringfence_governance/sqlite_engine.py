@@ -22,6 +22,10 @@ from .database import BUSY_TIMEOUT_S, CONFIRM_TIMEOUT_S
 from .errors import SequenceUnconfirmed, StoreBusy, StoreCorrupt, StoreError
 
 
+CHECKPOINT_PAUSE_S = 0.05
+"""How long to wait before the log is asked again to be empty."""
+
+
 class SqliteDatabase:
     """One SQLite file, opened for short transactions. A :class:`database.Database`."""
 
@@ -50,6 +54,11 @@ class SqliteDatabase:
     def name(self) -> str:
         """The file's name."""
         return self._name
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Nothing: its files lie in the store."""
+        return ()
 
     def close(self) -> None:
         """Close all connections."""
@@ -90,6 +99,24 @@ class SqliteDatabase:
         """Make the tables that do not exist yet."""
         with self.write() as connection:
             metadata.create_all(connection)
+
+    def checkpoint(self) -> None:
+        """Write everything into the file itself and empty the log beside it: what was deleted is in neither.
+
+        Raises:
+            StoreBusy: Others kept reading the log for longer than :data:`BUSY_TIMEOUT_S`.
+        """
+        until = time.monotonic() + BUSY_TIMEOUT_S
+        with _named(self._name, "written"), self.engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > until:
+                    raise StoreBusy(
+                        f"another process is reading {self._name}; expected it to finish; try again"
+                    )
+                time.sleep(CHECKPOINT_PAUSE_S)
+        if (log := self._path.with_name(self._path.name + "-wal")).exists() and log.stat().st_size:
+            raise StoreBusy(f"{self._name} was written meanwhile; what was deleted may still be in its log")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert
 
-from . import catalog_labels, catalog_schema, durable_files, journal, key_file, publications
+from . import catalog_labels, catalog_schema, durable_files, erasure, journal, key_file, publications
 from .ambient import Ambient
 from .catalog import Catalog
 from .catalog_place import CatalogPlace
@@ -140,7 +140,13 @@ def open_store(
     except BaseException:
         opened.close()
         raise
-    return Ground(path, store_id, opened, keys, ambient)
+    ground = Ground(path, store_id, opened, keys, ambient, folder)
+    try:
+        erasure.reconcile(ground)
+    except BaseException:
+        ground.close()
+        raise
+    return ground
 
 
 def _build(

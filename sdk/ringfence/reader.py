@@ -6,9 +6,10 @@ nothing of what exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ringfence_governance import certificates
 from ringfence_governance.door import Door
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.rows import is_opaque
@@ -213,6 +214,56 @@ class Reader(Administering):
     def status(self) -> dict[str, Any]:
         """Return version, mode and health; numbers to who may audit or administer."""
         return self.__door.status(self.__subject)
+
+    @public
+    def erase(
+        self,
+        *documents: str | Document,
+        why: str,
+        ticket: str = "",
+        canaries: Sequence[str | bytes] = (),
+    ) -> Sequence[dict[str, Any]]:
+        """Erase documents, everything made from them, their keys and older versions; return the certificates.
+
+        Gone from the next question on, for everybody; an ingest that runs meanwhile is ended and publishes
+        nothing more. A certificate whose `clean` is false says what was found where; call it again.
+
+        Args:
+            documents: Documents or their ids.
+            canaries: Text or bytes that must be in no file afterwards, each of at least 6 bytes; for who may
+                audit or administer the whole store.
+
+        Returns:
+            One certificate for each erasure, signed. Who may not know the store's sizes gets them without
+            what was looked at.
+
+        Raises:
+            NotReadable: One is unknown, or this subject may neither read nor delete it.
+            Refused: This subject may not delete one of them. Nothing was erased.
+        """
+        wanted = [_object_id(document) for document in documents]
+        sought = [each.encode() if isinstance(each, str) else each for each in canaries]
+        return self.__door.erase(self.__subject, wanted, Reasoned(why, ticket), canaries=sought)
+
+    @public
+    def verify_erasure(
+        self, certificate: str | bytes | Mapping[str, Any], *, canaries: Sequence[str | bytes] = ()
+    ) -> dict[str, Any]:
+        """Say, to an auditor, which claims of an erasure's certificate hold now: `holds`, and `claims` one by one.
+
+        Args:
+            certificate: As :meth:`erase` returned it, or its JSON.
+            canaries: As in :meth:`erase`.
+
+        Raises:
+            Refused: This subject may not audit what was erased.
+            InvalidInput: It is no certificate.
+        """
+        text = (
+            certificate if isinstance(certificate, str | bytes) else certificates.canonical(dict(certificate))
+        )
+        sought = [each.encode() if isinstance(each, str) else each for each in canaries]
+        return self.__door.verify_erasure(self.__subject, certificates.parsed(text), canaries=sought)
 
     def __resolved(self, found: str | Hit | Document) -> str:
         """Return an id; a path is looked up among the subject's own readable documents."""

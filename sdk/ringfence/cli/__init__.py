@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from . import applying, changing, explaining, ingesting, labels, policies, reading, stores
+from . import applying, changing, erasing, explaining, ingesting, labels, policies, reading, stores
 from .entry import PROGRAM, ReportingGroup
 
 __all__ = ["app", "main"]
@@ -55,6 +55,8 @@ label.command("redefine")(labels.redefine)
 label.command("expire")(labels.expire)
 label.command("list")(labels.list_labels)
 label.command("history")(labels.history)
+app.command("erase")(erasing.erase)
+app.command("verify-erasure")(erasing.verify_erasure)
 app.command("log")(explaining.log)
 app.command("status")(stores.status)
 
