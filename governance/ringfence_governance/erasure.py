@@ -143,9 +143,9 @@ def _require(ground: Ground, subject: Subject, asked: Collection[str], canaries:
             raise Refused(
                 "canaries are looked for in the whole store; expected one who may audit or administer it all"
             )
-        atoms = _atoms(ground, moment, asked)
+        owned = _owned(ground, moment, asked)
         for document_id in sorted(asked):
-            _require_one(ground, moment, subject, document_id, atoms.get(document_id))
+            _require_one(ground, moment, subject, owned.get(document_id))
     except (NotReadable, Refused):
         ground.record(subject, "erase", "delete", "refused")
         raise
@@ -153,15 +153,15 @@ def _require(ground: Ground, subject: Subject, asked: Collection[str], canaries:
 
 
 def _require_one(
-    ground: Ground, moment: Moment, subject: Subject, document_id: str, atom: int | None
+    ground: Ground, moment: Moment, subject: Subject, owned: tuple[int, str | None] | None
 ) -> None:
-    entry = moment.table.entries.get(atom) if atom is not None else None
-    if entry is None or atom is None:
+    atom, ingester = owned if owned is not None else (0, None)
+    entry = moment.table.entries.get(atom)
+    if entry is None:
         raise NotReadable()
     if authority.allowed(moment.snapshot, subject, entry, moment.table, "delete", moment.now):
         return
-    own = manifest.ingester_of(ground, document_id) == subject.person
-    if own and WriteAuthority(ground, subject).may_remove(atom):
+    if ingester == subject.person and WriteAuthority(ground, subject).may_remove(atom):
         return
     if authority.allowed(moment.snapshot, subject, entry, moment.table, "read", moment.now):
         raise Refused(
@@ -171,17 +171,19 @@ def _require_one(
     raise NotReadable()
 
 
-def _atoms(ground: Ground, moment: Moment, asked: Collection[str]) -> dict[str, int]:
-    """Return the atom of each document that is there, or was erased."""
+def _owned(ground: Ground, moment: Moment, documents: Collection[str]) -> dict[str, tuple[int, str | None]]:
+    """Return the atom of each document that is there or was erased, and who ingested it."""
     version = moment.publication.versions["documents"]
-    found = ground.tables.rows_by("documents", version, "id", asked, ["atom"])
-    atoms = {row["id"]: row["atom"] for row in found}
-    if set(asked) & moment.erased:
+    found = ground.tables.rows_by("documents", version, "id", documents, ["atom"])
+    owned = {row["id"]: (int(row["atom"]), manifest.ingester_of(ground, row["id"])) for row in found}
+    if not moment.erased.isdisjoint(documents):
         with ground.catalog.read() as connection:
-            for entry in erasure_ledger.entries(connection):
-                if set(asked) & set(entry.documents):
-                    atoms |= entry.told(ground.catalog)["atoms"]
-    return atoms
+            known = erasure_ledger.entries(connection)
+        for entry in known:
+            if not set(documents).isdisjoint(entry.documents):
+                told = entry.told(ground.catalog)
+                owned |= {each: (atom, told["ingesters"][each]) for each, atom in told["atoms"].items()}
+    return owned
 
 
 def _publish(
@@ -195,7 +197,7 @@ def _publish(
     """Publish the tables without the documents, what was made from them, and their entry in the ledger."""
     versions = moment.publication.versions
     found = descendants.reach(ground.tables, versions, documents)
-    rows = ground.tables.rows_by("documents", versions["documents"], "id", found.documents, ["atom"])
+    owned = _owned(ground, moment, found.documents)
     erasure_id = ground.ambient.new_id("erasure", " ".join(sorted(documents)))
     told: dict[str, object] = {
         "who": subject.person,
@@ -204,7 +206,8 @@ def _publish(
         "ticket": reason.ticket,
         "at": moment.now,
         "asked": sorted(documents),
-        "atoms": {row["id"]: row["atom"] for row in rows},
+        "atoms": {document_id: atom for document_id, (atom, _) in owned.items()},
+        "ingesters": {document_id: ingester for document_id, (_, ingester) in owned.items()},
         "rows": sorted(found.chunks | found.edges),
     }
     made = erasure_ledger.entry(ground.catalog, erasure_id, found.documents, told)

@@ -58,7 +58,7 @@ def entry(catalog: Catalog, erasure_id: str, documents: Collection[str], told: d
     """Return an entry to :func:`add`.
 
     Args:
-        told: `who`, `asserted_by`, `why`, `ticket`, `at`, `asked`, `atoms`, `rows`.
+        told: `who`, `asserted_by`, `why`, `ticket`, `at`, `asked`, `atoms`, `ingesters`, `rows`.
     """
     plain = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
     return Entry(erasure_id, tuple(sorted(documents)), catalog.seal(plain, "erasure", erasure_id))

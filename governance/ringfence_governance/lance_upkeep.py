@@ -57,7 +57,11 @@ def materialise(dataset: lance.LanceDataset, version: int) -> int:
 
 def clean(dataset: lance.LanceDataset, kept: Collection[int]) -> int:
     """Remove every version but some, and files no version needs; return how many bytes went."""
-    gone = [int(each["version"]) for each in dataset.versions() if each["version"] not in kept]
+    versions = [int(each["version"]) for each in dataset.versions()]
+    gone = [version for version in versions if version not in kept and version != dataset.version]
     # Files of a writer at work look like those of a dead one: only the lease's holder may do this.
-    stats = dataset.cleanup_old_versions(versions=gone, delete_unverified=True)
+    if gone:
+        stats = dataset.cleanup_old_versions(versions=gone, delete_unverified=True)
+    else:
+        stats = dataset.cleanup_old_versions(retain_versions=len(versions), delete_unverified=True)
     return int(stats.bytes_removed)
