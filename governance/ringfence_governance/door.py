@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from . import (
     auditor_log,
+    compaction,
     erasure,
     erasure_proof,
     explaining,
@@ -213,3 +214,9 @@ class Door:
     ) -> dict[str, Any]:
         """See :func:`erasure_proof.verify`."""
         return erasure_proof.verify(self.__ground, auditor, certificate, canaries)
+
+    def compact(
+        self, subject: Subject, *, on_progress: Callable[[str, int, int], None] | None = None
+    ) -> dict[str, object]:
+        """See :func:`compaction.compact`."""
+        return compaction.compact(self.__ground, subject, on_progress=on_progress).to_mapping()

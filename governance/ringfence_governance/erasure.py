@@ -34,6 +34,7 @@ from . import (
     journal,
     manifest,
     publications,
+    retention,
     runs,
 )
 from .descendants import Reach
@@ -284,12 +285,8 @@ def _finished(
         wraps = ground.keys.wraps_of(entry.documents)
         ground.keys.forget([(wrap.document_id, wrap.atom) for wrap in wraps])
     ground.keys.checkpoint()
-    for name in TABLES:
-        with ground.catalog.write() as connection:
-            # So no writer begins files meanwhile that would look like a dead writer's.
-            lease.check(connection)
-            newest = publications.newest(connection)
-            ground.tables.clean(name, [newest.versions[name]])
+    # No publication from before an erasure is kept.
+    retention.clean(ground, lease)
     ground.catalog.checkpoint()
     certificate = erasure_proof.certificate(ground, entry, traces.with_keys(wraps), canaries)
     if certificate["clean"]:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from . import erasure_ledger, journal, manifest, publications, runs
+from . import erasure_ledger, journal, manifest, publications, retention, runs
 from .drafts import DocumentDraft, LabelChoice, SourceIdentity
 from .errors import InvalidInput, Refused, WriteRefused
 from .floors import Floors
@@ -308,6 +308,7 @@ class Ingestion:
             publications.publish(self._ground.catalog, connection, self._run_id, self._lease.number, versions)
             manifest.store(connection, self._batch.manifest_changes(self._held))
         self._forget_stale_keys()
+        retention.clean_now_and_then(self._ground, self._lease)
         self._judgements.begin(policy)
         self._batch = WriteBatch(self._ground, self._run_id, self._source_id)
 

@@ -14,7 +14,7 @@ Source: DESIGN.md §5 and §7.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +72,12 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 """The three tables. Every row has an id, an atom and a run; no column may be null."""
 
 TABLES = tuple(SCHEMAS)
+ORDERS: Mapping[str, tuple[str, ...]] = {
+    "documents": ("atom", "id"),
+    "chunks": ("atom", "document_id", "ordinal"),
+    "edges": ("atom", "child", "id"),
+}
+"""The order compaction writes rows in: those of one label together."""
 Versions = Mapping[str, int]
 """One publication: table → Lance version."""
 
@@ -255,6 +261,8 @@ class LanceTables:
             version = follows(dataset.version, version)
         if change.materialised:
             version = lance_upkeep.materialise(dataset, version)
+        if change.clustered:
+            version = self._write_clustered(name, version, change)
         return version
 
     def _read_whole(self, name: str, version: int) -> None:
@@ -275,6 +283,32 @@ class LanceTables:
                     raise StoreError(f"the {name} table was not written whole; nothing was published")
         dataset.scanner(columns=["id", "atom"]).to_table()
 
+    def _write_clustered(self, name: str, version: int, change: TableChange) -> int:
+        dataset = self._open(name)
+        order = lance_upkeep.order(dataset, ORDERS[name])
+        report = change.on_progress or (lambda *_: None)
+        batches = lance_upkeep.in_order(dataset, order, lambda done: report(name, done, len(order)))
+        reader = pa.RecordBatchReader.from_batches(dataset.schema, batches)
+        made = lance.write_dataset(reader, str(self._root / f"{name}.lance"), mode="overwrite")
+        version = follows(made.version, version)
+        if made.count_rows() != len(order) or not self.is_clustered(name, version):
+            raise StoreError(f"the {name} table was not written whole; nothing was published")
+        return version
+
+    def is_clustered(self, name: str, version: int) -> bool:
+        """Say whether a version's rows are in the order of :data:`ORDERS`, in few files without deleted rows."""
+        dataset = self._open(name, version)
+        with _named(f"the {name} table", "read"):
+            return lance_upkeep.is_clustered(dataset, ORDERS[name])
+
+    def newest(self, name: str) -> int:
+        """Return the newest version of a table, published or not."""
+        return int(self._open(name).version)
+
+    def rows(self, name: str, version: int) -> int:
+        """Return how many rows a version has."""
+        return int(self._open(name, version).count_rows())
+
     def _open(self, name: str, version: int | None = None) -> lance.LanceDataset:
         with _named(f"the {name} table", "opened"):
             return lance.dataset(str(self._root / f"{name}.lance"), version=version)
@@ -289,12 +323,16 @@ class TableChange:
         atoms: Row id → new atom.
         appended: Rows in the table's schema, or None.
         materialised: Write fragments that have deleted rows anew, so that no file of the new version holds them.
+        clustered: Write all rows anew in the order of :data:`ORDERS`.
+        on_progress: Called with table, rows written and rows to write while they are clustered.
     """
 
     deleted: tuple[str, ...] = ()
     atoms: Mapping[str, int] | None = None
     appended: pa.Table | None = None
     materialised: bool = False
+    clustered: bool = False
+    on_progress: Callable[[str, int, int], None] | None = None
 
 
 def _array(atoms: Collection[int]) -> npt.NDArray[np.int32]:

@@ -10,14 +10,23 @@ the predicate in the version's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from .errors import WriterExpelled
 
 if TYPE_CHECKING:
     import lance
 
+ROWS_PER_FILE = 1 << 20
+"""How many rows Lance writes into one file; fewer rows in more files are worth writing anew."""
+ROWS_TOGETHER = 4096
+"""How many rows are in memory at once while a table is written in order."""
 COMPACTIONS = ("Rewrite", "BaseOperation")
 """What compacting commits: new fragments, and first the numbers they get, which pylance knows by no name."""
 
@@ -65,3 +74,32 @@ def clean(dataset: lance.LanceDataset, kept: Collection[int]) -> int:
     else:
         stats = dataset.cleanup_old_versions(retain_versions=len(versions), delete_unverified=True)
     return int(stats.bytes_removed)
+
+
+def is_clustered(dataset: lance.LanceDataset, columns: Sequence[str]) -> bool:
+    """Say whether the rows lie in order, in as few files as they need, none deleted."""
+    fragments = dataset.get_fragments()
+    if len(fragments) > 1 + dataset.count_rows() // ROWS_PER_FILE:
+        return False
+    if any(fragment.num_deletions or len(fragment.data_files()) > 1 for fragment in fragments):
+        return False
+    found = order(dataset, columns)
+    return bool((found == np.arange(len(found))).all())
+
+
+def order(dataset: lance.LanceDataset, columns: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the places of all rows, in the order of some columns."""
+    keys = dataset.to_table(columns=list(columns))
+    found = pc.sort_indices(keys, sort_keys=[(column, "ascending") for column in columns])
+    places: npt.NDArray[np.int64] = found.to_numpy().astype(np.int64)
+    return places
+
+
+def in_order(
+    dataset: lance.LanceDataset, places: npt.NDArray[np.int64], report: Callable[[int], None]
+) -> Iterator[pa.RecordBatch]:
+    """Yield all rows in an order, some thousand at a time."""
+    for start in range(0, len(places), ROWS_TOGETHER):
+        part = places[start : start + ROWS_TOGETHER]
+        yield from dataset.take(part.tolist()).combine_chunks().to_batches()
+        report(start + len(part))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from . import catalog_schema as schema
 from .catalog import SEQUENCE_MAX, Catalog
@@ -57,12 +58,18 @@ def newest_until(connection: Connection, sequence: int) -> Publication | None:
         StoreCorrupt: It does not name all tables.
     """
     row = connection.execute(_NEWEST_UNTIL, {"until": sequence}).one_or_none()
-    if row is None:
-        return None
-    versions = {str(name): int(version) for name, version in json.loads(row.versions).items()}
-    if set(versions) != set(TABLES):
-        raise StoreCorrupt("a publication does not name all tables")
-    return Publication(int(row.sequence), versions)
+    return None if row is None else _publication(row)
+
+
+def newest_few(connection: Connection, count: int, *, after: int) -> tuple[Publication, ...]:
+    """Return the newest publications whose number is above `after`, the newest first."""
+    rows = connection.execute(
+        select(schema.publications.c.sequence, schema.publications.c.versions)
+        .where(schema.publications.c.sequence > after)
+        .order_by(schema.publications.c.sequence.desc())
+        .limit(count)
+    )
+    return tuple(map(_publication, rows))
 
 
 def first(connection: Connection) -> int:
@@ -80,3 +87,10 @@ def publish(
         insert(schema.publications).values(sequence=sequence, run_id=run_id, lease=lease, versions=text)
     )
     return Publication(sequence, dict(versions))
+
+
+def _publication(row: Row[*tuple[Any, ...]]) -> Publication:
+    versions = {str(name): int(version) for name, version in json.loads(row.versions).items()}
+    if set(versions) != set(TABLES):
+        raise StoreCorrupt("a publication does not name all tables")
+    return Publication(int(row.sequence), versions)

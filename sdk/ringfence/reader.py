@@ -246,6 +246,21 @@ class Reader(Administering):
         return self.__door.erase(self.__subject, wanted, Reasoned(why, ticket), canaries=sought)
 
     @public
+    def compact(self, *, on_progress: Callable[[str, int, int], None] | None = None) -> dict[str, Any]:
+        """Write the tables anew, rows of one label together, and remove versions nobody needs any more.
+
+        Nobody's answer changes by it, and readers go on beside it.
+
+        Args:
+            on_progress: Called with table, rows written, and rows to write.
+
+        Raises:
+            Refused: This subject may not administer.
+            StoreBusy: An ingest is running.
+        """
+        return self.__door.compact(self.__subject, on_progress=on_progress)
+
+    @public
     def verify_erasure(
         self, certificate: str | bytes | Mapping[str, Any], *, canaries: Sequence[str | bytes] = ()
     ) -> dict[str, Any]:

@@ -15,16 +15,16 @@ from typing import Any
 from unittest import mock
 
 import lance
-from lance.dataset import MergeInsertBuilder
+from lance.dataset import DatasetOptimizer, MergeInsertBuilder
 
-from ringfence_governance import catalog_labels, journal, manifest, publications, runs
+from ringfence_governance import catalog_labels, erasure_ledger, journal, manifest, publications, runs
 from ringfence_governance.audit_log import AuditLog
 from ringfence_governance.key_store import KeyStore
 from ringfence_governance.labels import Label
 from ringfence_governance.lineage import Lineage
 from ringfence_governance.sqlite_engine import SqliteDatabase
 
-from .worlds import World, draft, label
+from .worlds import ADMIN, WHY, World, draft, label, subject
 
 WRITER = "acme/user:dex"
 READERS = ("acme/user:r0", "acme/user:r1")
@@ -67,6 +67,19 @@ def write_publication(world: World, number: int) -> None:
             assert ingestion.remove(path)
 
 
+ERASED = "a"
+"""The path of the document that :func:`upkeep` erases."""
+
+
+def upkeep(world: World, say: Callable[..., None]) -> None:
+    """Erase one document of two publications, compact, and say when each is done."""
+    document_id = next(ids[ERASED] for ids in (world.see(who).ids for who in READERS) if ERASED in ids)
+    (certificate,) = world.door.erase(subject(WRITER), [document_id], WHY)
+    say(erased=certificate["clean"])
+    world.door.compact(subject(ADMIN))
+    say(compacted=True)
+
+
 class Instants:
     """Counts the instants of a run; at the chosen one the process is killed, or a moment after it."""
 
@@ -91,12 +104,19 @@ STEPS: tuple[tuple[Any, str], ...] = (
     (lance.LanceDataset, "insert"),
     (lance.LanceDataset, "delete"),
     (lance.LanceDataset, "restore"),
+    (lance.LanceDataset, "cleanup_old_versions"),
+    (lance, "write_dataset"),
+    (DatasetOptimizer, "compact_files"),
     (MergeInsertBuilder, "execute"),
     (os, "fsync"),
     (os, "fdatasync"),
     (os, "write"),
     (KeyStore, "keep"),
     (KeyStore, "forget"),
+    (KeyStore, "checkpoint"),
+    (erasure_ledger.LedgerCopy, "append"),
+    (erasure_ledger, "add"),
+    (erasure_ledger, "certify"),
     (publications, "publish"),
     (manifest, "store"),
     (runs, "start"),

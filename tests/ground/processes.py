@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from ringfence_governance import catalog_migrations
 from ringfence_governance.errors import StoreBusy
 
-from .dying import POLICY_STEPS, PUBLICATIONS, Instants, watched, write_publication
+from .dying import POLICY_STEPS, PUBLICATIONS, Instants, upkeep, watched, write_publication
 from .worlds import ADMIN, WHY, open_world, subject
 
 
@@ -98,6 +98,15 @@ def die_migrating(folder: Path) -> None:
     say(survived=True)
 
 
+def die_in_upkeep(folder: Path, instant: str, delay_ms: str) -> None:
+    """Erase and compact, and be killed at an instant, or so many milliseconds after it."""
+    world = open_world(folder)
+    say(ready=True)
+    with watched(Instants(int(instant), float(delay_ms) / 1000)):
+        upkeep(world, say)
+    say(survived=True)
+
+
 PROGRAMS: dict[str, Callable[..., None]] = {
     "look": look,
     "join": join,
@@ -105,6 +114,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "apply": apply,
     "number": number,
     "die_migrating": die_migrating,
+    "die_in_upkeep": die_in_upkeep,
 }
 
 if __name__ == "__main__":

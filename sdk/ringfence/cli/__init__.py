@@ -57,6 +57,7 @@ label.command("list")(labels.list_labels)
 label.command("history")(labels.history)
 app.command("erase")(erasing.erase)
 app.command("verify-erasure")(erasing.verify_erasure)
+app.command("compact")(stores.compact)
 app.command("log")(explaining.log)
 app.command("status")(stores.status)
 

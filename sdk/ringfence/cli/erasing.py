@@ -39,8 +39,10 @@ def erase(
             open_store.as_user(subject).erase(*documents, why=why, ticket=ticket, canaries=canary or ())
         )
     clean = all(certificate["clean"] for certificate in made)
-    facts = {"erased": documents, "clean": clean, "certificate": made[-1], "certificates": made}
+    last = made[-1] if made else None
+    facts = {"erased": documents, "clean": clean, "certificate": last, "certificates": made}
     shown = [line for certificate in made for line in _certificate(certificate)]
+    shown = shown or ["erased before, with what they were made from"]
     finish(facts, lines(*shown), as_json=as_json, code=DONE if clean else NOT_DONE)
 
 

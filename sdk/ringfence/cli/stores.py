@@ -82,6 +82,18 @@ def init(
     finish(facts, show, as_json=as_json)
 
 
+def compact(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) -> None:
+    """Write the tables anew, rows of one label together, and remove what nobody needs any more."""
+    with opened(store) as open_store:
+        facts = open_store.as_user(subject).compact()
+    rewritten = ", ".join(facts["rewritten"]) or "nothing"
+    removed = facts["bytes_removed"]
+    shown = (
+        [f"rewritten  {rewritten}", f"removed    {removed} bytes"] if removed is not None else ["compacted"]
+    )
+    finish(facts, lines(*shown), as_json=as_json)
+
+
 def status(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) -> None:
     """Say how a store is; numbers only to who may audit or administer it."""
     with opened(store) as open_store:

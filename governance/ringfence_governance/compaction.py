@@ -1,0 +1,101 @@
+"""Write the tables anew, rows of one label together, and sweep what is not needed any more.
+
+Promise: nobody's answer changes by it; readers go on beside it, and one whose
+version is removed starts again on the newest. It is published like any other
+change, or not at all: killed at any instant, the last publication is whole.
+
+Rows of one atom together is what makes reading some labels of many fast; Lance
+does not order rows by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from . import authority, inspection, publications, retention, runs
+from .errors import Refused, WriteRefused
+from .ground import Ground, Moment
+from .lance_tables import TABLES, TableChange
+from .leases import WriterLease
+from .subjects import Subject
+
+JOB = "compact"
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with table, rows written, and rows to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What was done.
+
+    Args:
+        rewritten: Tables whose rows were ordered anew; the others were in order.
+        rows: How many rows they have.
+        bytes_removed: How many bytes of older versions and dead writers went; None for who may not know it.
+    """
+
+    rewritten: tuple[str, ...]
+    rows: int | None
+    bytes_removed: int | None
+
+    def to_mapping(self) -> dict[str, object]:
+        """Return the fields as JSON-ready values."""
+        return asdict(self) | {"rewritten": list(self.rewritten)}
+
+
+def compact(ground: Ground, subject: Subject, *, on_progress: OnProgress | None = None) -> Compacted:
+    """Order the tables' rows by label, publish them, and remove what is not needed.
+
+    Raises:
+        Refused: The subject may not administer his tenant.
+        StoreBusy: A writer is at work. A dead one's place is taken.
+        WriterExpelled: An erasure came in between; call it again.
+    """
+    moment = ground.moment()
+    if not authority.allowed_on_policy(moment.snapshot, subject, subject.tenant, "administer", moment.now):
+        ground.record(subject, JOB, "administer", "refused")
+        raise Refused(
+            f"{subject.person} may not administer this store", hint="ask an administrator of the tenant"
+        )
+    with WriterLease(ground.catalog) as lease:
+        moment = ground.moment()
+        versions = moment.publication.versions
+        unordered = [name for name in TABLES if not _is_in_order(ground, name, versions[name])]
+        rows = sum(ground.tables.rows(name, versions[name]) for name in unordered)
+        if unordered:
+            _publish(ground, lease, subject, moment, unordered, on_progress)
+        removed = retention.clean(ground, lease)
+        ground.record(
+            subject, JOB, "administer", "allowed", detail={"rewritten": unordered, "removed": removed}
+        )
+    wide = inspection.may_know_sizes(moment, subject)
+    return Compacted(tuple(unordered) if wide else (), rows if wide else None, removed if wide else None)
+
+
+def _is_in_order(ground: Ground, name: str, version: int) -> bool:
+    # The newest version may be a dead writer's: it goes only when another one takes its place.
+    return ground.tables.newest(name) == version and ground.tables.is_clustered(name, version)
+
+
+def _publish(
+    ground: Ground,
+    lease: WriterLease,
+    subject: Subject,
+    moment: Moment,
+    names: list[str],
+    on_progress: OnProgress | None,
+) -> None:
+    run_id = ground.ambient.new_id("run", JOB)
+    runs.start(ground, subject, run_id, JOB, {})
+    ground.lineage.emit("START", run_id, JOB)
+    change = TableChange(clustered=True, on_progress=on_progress)
+    versions = ground.tables.write(moment.publication.versions, dict.fromkeys(names, change))
+    with ground.catalog.write() as connection:
+        lease.check(connection)
+        if publications.newest(connection).sequence != moment.publication.sequence:
+            raise WriteRefused("another publication came in between; nothing was compacted; run it again")
+        publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+    runs.finish(ground, run_id, "COMPLETE")
+    ground.lineage.emit("COMPLETE", run_id, JOB)
