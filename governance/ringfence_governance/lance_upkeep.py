@@ -11,7 +11,7 @@ the predicate in the version's transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,8 @@ import pyarrow.compute as pc
 
 from .errors import WriterExpelled
 
-if TYPE_CHECKING:
-    import lance
-
+Dataset: TypeAlias = Any
+"""A LanceDataset, as the table module opened it; only that module imports Lance."""
 ROWS_PER_FILE = 1 << 20
 """How many rows Lance writes into one file; fewer rows in more files are worth writing anew."""
 ROWS_TOGETHER = 4096
@@ -46,14 +45,14 @@ def follows(found: int, previous: int) -> int:
     return found
 
 
-def materialise(dataset: lance.LanceDataset, version: int) -> int:
+def materialise(dataset: Dataset, version: int) -> int:
     """Write anew what has deleted rows; return the version without them, whose record names no row.
 
     Raises:
         WriterExpelled: Somebody else committed meanwhile. Publish nothing.
     """
     dataset.optimize.compact_files(materialize_deletions=True, materialize_deletions_threshold=0.0)
-    found = dataset.version
+    found = int(dataset.version)
     done = dataset.get_transactions(found - version) if found > version else []
     if any(type(each.operation).__name__ not in COMPACTIONS for each in done if each is not None):
         follows(found + 1, version)
@@ -64,7 +63,7 @@ def materialise(dataset: lance.LanceDataset, version: int) -> int:
     return found
 
 
-def clean(dataset: lance.LanceDataset, kept: Collection[int]) -> int:
+def clean(dataset: Dataset, kept: Collection[int]) -> int:
     """Remove every version but some, and files no version needs; return how many bytes went."""
     versions = [int(each["version"]) for each in dataset.versions()]
     gone = [version for version in versions if version not in kept and version != dataset.version]
@@ -76,7 +75,7 @@ def clean(dataset: lance.LanceDataset, kept: Collection[int]) -> int:
     return int(stats.bytes_removed)
 
 
-def is_clustered(dataset: lance.LanceDataset, columns: Sequence[str]) -> bool:
+def is_clustered(dataset: Dataset, columns: Sequence[str]) -> bool:
     """Say whether the rows lie in order, in as few files as they need, none deleted."""
     fragments = dataset.get_fragments()
     if len(fragments) > 1 + dataset.count_rows() // ROWS_PER_FILE:
@@ -87,7 +86,7 @@ def is_clustered(dataset: lance.LanceDataset, columns: Sequence[str]) -> bool:
     return bool((found == np.arange(len(found))).all())
 
 
-def order(dataset: lance.LanceDataset, columns: Sequence[str]) -> npt.NDArray[np.int64]:
+def order(dataset: Dataset, columns: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the places of all rows, in the order of some columns."""
     keys = dataset.to_table(columns=list(columns))
     found = pc.sort_indices(keys, sort_keys=[(column, "ascending") for column in columns])
@@ -96,7 +95,7 @@ def order(dataset: lance.LanceDataset, columns: Sequence[str]) -> npt.NDArray[np
 
 
 def in_order(
-    dataset: lance.LanceDataset, places: npt.NDArray[np.int64], report: Callable[[int], None]
+    dataset: Dataset, places: npt.NDArray[np.int64], report: Callable[[int], None]
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in an order, some thousand at a time."""
     for start in range(0, len(places), ROWS_TOGETHER):
