@@ -28,7 +28,7 @@ from . import (
     store_files,
 )
 from .ambient import Ambient
-from .drafts import SourceIdentity
+from .drafts import LabelChoice, SourceIdentity
 from .ground import Ground
 from .ingestion import Ingestion
 from .kept_changes import Reasoned
@@ -220,3 +220,10 @@ class Door:
     ) -> dict[str, object]:
         """See :func:`compaction.compact`."""
         return compaction.compact(self.__ground, subject, on_progress=on_progress).to_mapping()
+
+    def relabel(
+        self, subject: Subject, document_id: str, choice: LabelChoice, reason: Reasoned
+    ) -> dict[str, object]:
+        """See :func:`relabeling.relabel`. What others made from it is not told."""
+        done = relabeling.relabel(self.__ground, subject, document_id, choice, reason)
+        return {"document": document_id, "changed": done.changed}

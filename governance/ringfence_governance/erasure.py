@@ -43,8 +43,8 @@ from .erasure_proof import NO_TRACES, Traces
 from .errors import InvalidInput, NotReadable, Refused, WriteRefused
 from .ground import Ground, Moment
 from .lance_tables import TABLES, TableChange
+from .kept_changes import Reasoned
 from .leases import WriterLease
-from .policy_changes import Reasoned
 from .rows import is_opaque
 from .subjects import Subject
 from .write_authority import WriteAuthority

@@ -8,10 +8,10 @@ equal. The manifest changes in the transaction that publishes.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from . import catalog_schema as schema
 from .drafts import SourceIdentity
@@ -106,6 +106,27 @@ def held(ground: Ground, source: str) -> dict[str, Held]:
     ).where(columns.source_id == source)
     with ground.catalog.read() as connection:
         return {row.path_digest: Held(*row) for row in connection.execute(query)}
+
+
+def held_documents(ground: Ground, document_ids: Collection[str]) -> dict[str, Held]:
+    """Return what is held of some documents, of whatever source, by id."""
+    columns = schema.manifest.c
+    query = select(*(columns[each.name] for each in fields(Held)))
+    with ground.catalog.read() as connection:
+        rows = [
+            connection.execute(query.where(columns.document_id == document_id)).one_or_none()
+            for document_id in document_ids
+        ]
+    return {row.document_id: Held(*row) for row in rows if row is not None}
+
+
+def move(connection: Connection, atoms: Mapping[str, int]) -> None:
+    """Say which atom documents have now, in the publishing transaction."""
+    columns = schema.manifest.c
+    for document_id, atom in atoms.items():
+        connection.execute(
+            update(schema.manifest).where(columns.document_id == document_id).values(atom=atom)
+        )
 
 
 def open_paths(ground: Ground, table: LabelTable, documents: Iterable[Held]) -> list[str]:

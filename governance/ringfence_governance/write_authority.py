@@ -98,6 +98,12 @@ class WriteAuthority:
             )
         )
 
+    def may_relabel_to(self, choice: LabelChoice) -> bool:
+        """Say whether the label exists and the subject may give it to a document it did not ingest."""
+        moment = self._ground.moment()
+        entry = self._entry(moment, choice)
+        return entry is not None and self._may(moment, entry, "relabel_to")
+
     def parents_of(self, atom: int, choice: LabelChoice) -> list[LabelEntry]:
         """Return what a relabelled derivative keeps: all parts of the compound label it has."""
         held = self._ground.moment().table.entries[atom]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence_governance import certificates
 from ringfence_governance.door import Door
+from ringfence_governance.drafts import LabelChoice
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.rows import is_opaque
 from ringfence_governance.subjects import Subject
@@ -214,6 +215,24 @@ class Reader(Administering):
     def status(self) -> dict[str, Any]:
         """Return version, mode and health; numbers to who may audit or administer."""
         return self.__door.status(self.__subject)
+
+    @public
+    def relabel(
+        self, document: str | Hit | Document, label: LabelChoice, *, why: str, ticket: str = ""
+    ) -> bool:
+        """Give a document another label, and carry it through to what was made from it. False: it had it.
+
+        Args:
+            document: A hit, a document, an id, or the path of a readable document.
+            label: A label's name, or a label by value.
+
+        Raises:
+            NotReadable: Unknown, or under a label this subject may neither read nor relabel from.
+            Refused: It may not be relabelled, or not to this label.
+            WriteRefused: It would lower the label; that needs `declassify`.
+        """
+        wanted = document.document if isinstance(document, Hit) else self.__resolved(document)
+        return bool(self.__door.relabel(self.__subject, wanted, label, Reasoned(why, ticket))["changed"])
 
     @public
     def erase(

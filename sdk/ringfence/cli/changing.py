@@ -123,6 +123,25 @@ def revoke(
     )
 
 
+def relabel(
+    store: StorePath,
+    document: Annotated[
+        str, typer.Argument(metavar="DOCUMENT", help="Id of a document, or path of a readable one.")
+    ],
+    label: Annotated[str, typer.Argument(metavar="LABEL", help="A named label, such as acme/label:payroll.")],
+    why: Why,
+    subject: AsSubject = None,
+    ticket: Ticket = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give a document another label, and what was made from it; in force from the next question on."""
+    with opened(store) as open_store:
+        changed = open_store.as_user(subject).relabel(document, label, why=why, ticket=ticket)
+    said = "relabelled" if changed else "has it already"
+    facts = {"changed": changed, "document": document, "label": label}
+    finish(facts, lines(f"{said}: {document} {label}"), as_json=as_json)
+
+
 def add_member(
     store: StorePath,
     member: Member,

@@ -1,0 +1,248 @@
+"""Give a document another label, and carry it through to everything made from it.
+
+Promise: document, passages, edges, keys and all derivatives change in one
+publication: no reader meets a moment with the weaker of two labels. What was
+made from the document stays readable only by who may read all its inputs.
+
+A derivative's label is what its inputs' labels are now, and its own. Which
+part was its own is known unless it had the label of an input; then all its old
+parts stay, which can only keep somebody out.
+
+Source: DESIGN.md §5 (*Seal*), §7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from . import authority, catalog_labels, descendants, journal, manifest, publications, runs
+from .drafts import LabelChoice
+from .errors import NotReadable, Refused, WriteRefused
+from .ground import Ground, Moment
+from .journal import Change
+from .kept_changes import Reasoned, signed
+from .labels import LabelEntry, flatten
+from .leases import WriterLease
+from .rows import is_opaque
+from .subjects import Subject
+from .write_authority import WriteAuthority
+from .write_batch import WriteBatch
+
+JOB = "relabel"
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """What was done.
+
+    Args:
+        changed: False: it had this label already.
+        derived: How many documents made from it got another label too; for the record, not for the subject.
+    """
+
+    changed: bool
+    derived: int = field(repr=False, default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """A document, all that was made from it, and what those came from besides.
+
+    Args:
+        labels: Document → its label now, of the family and of all its inputs.
+        parents: Document of the family → the documents it was made from.
+    """
+
+    labels: Mapping[str, LabelEntry]
+    parents: Mapping[str, frozenset[str]]
+
+
+def relabel(
+    ground: Ground, subject: Subject, document_id: str, choice: LabelChoice, reason: Reasoned
+) -> Relabelled:
+    """Give a document another label; in force from the next question on.
+
+    The subject needs `relabel_from` on the label it has and `relabel_to` on the new one; or it ingested the
+    document, may ingest under both, and no rule denies it. A lower label needs `declassify` too.
+
+    Raises:
+        NotReadable: Unknown, or under a label this subject may neither read nor relabel from.
+        Refused: The label is unknown or may not be given, or the document may not be relabelled.
+        WriteRefused: It would lower the label.
+        InvalidLabel: What was made from it would join two tenants.
+        StoreBusy: Another writer is at work.
+    """
+    _require(ground, subject, ground.moment(), document_id, choice)
+    with WriterLease(ground.catalog) as lease:
+        moment = ground.moment()
+        family = _require(ground, subject, moment, document_id, choice)
+        writer = WriteAuthority(ground, subject)
+        entries = _interned(ground, writer, family, document_id, choice)
+        changed = {each: entry for each, entry in entries.items() if entry.atom != family.labels[each].atom}
+        if not changed:
+            ground.record(subject, JOB, "relabel_to", "allowed", detail={"changed": False})
+            return Relabelled(changed=False)
+        _publish(ground, lease, subject, moment, changed, reason)
+    return Relabelled(document_id in changed, len(changed.keys() - {document_id}))
+
+
+def _require(
+    ground: Ground, subject: Subject, moment: Moment, document_id: str, choice: LabelChoice
+) -> _Family:
+    """Return the document's family, if the subject may give it this label.
+
+    Raises:
+        NotReadable, Refused, WriteRefused: He may not; recorded.
+    """
+    try:
+        atom = _atom(ground, moment, document_id)
+        _require_rights(ground, subject, moment, document_id, atom, choice)
+        family = _family(ground, moment, document_id)
+        inputs = [family.labels[parent] for parent in sorted(family.parents[document_id])]
+        if not WriteAuthority(ground, subject).may_replace(choice, atom, inputs):
+            raise WriteRefused(
+                "its label would be lower than the one it has; expected an equal or higher one, "
+                "or the right to declassify; nothing was changed"
+            )
+    except (NotReadable, Refused, WriteRefused):
+        ground.record(subject, JOB, "relabel_to", "refused")
+        raise
+    return family
+
+
+def _atom(ground: Ground, moment: Moment, document_id: str) -> int:
+    version = moment.publication.versions["documents"]
+    known = is_opaque(document_id) and ground.tables.rows_by(
+        "documents", version, "id", [document_id], ["atom"]
+    )
+    if not known:
+        raise NotReadable()
+    return int(known[0]["atom"])
+
+
+def _require_rights(
+    ground: Ground, subject: Subject, moment: Moment, document_id: str, atom: int, choice: LabelChoice
+) -> None:
+    writer, held = WriteAuthority(ground, subject), moment.table.entries[atom]
+
+    def may(action: str) -> bool:
+        return authority.allowed(moment.snapshot, subject, held, moment.table, action, moment.now)
+
+    own = manifest.ingester_of(ground, document_id) == subject.person
+    if not may("relabel_from") and not (own and may("ingest")):
+        if may("read"):
+            raise Refused(f"{subject.person} may not relabel this document; nothing was changed")
+        raise NotReadable()
+    if (own and writer.may_move(atom, choice)) or (may("relabel_from") and writer.may_relabel_to(choice)):
+        return
+    named = f"label {choice!r}" if isinstance(choice, str) else f"a label of tenant {choice.tenant!r}"
+    raise Refused(
+        f"{named} is unknown, or {subject.person} may not relabel to it; nothing was changed",
+        hint="check the label's name; an administrator of the tenant can grant 'relabel_to'",
+    )
+
+
+def _family(ground: Ground, moment: Moment, document_id: str) -> _Family:
+    tables, versions = ground.tables, moment.publication.versions
+    reached = descendants.reach(tables, versions, [document_id]).documents
+    inputs = descendants.parents(tables, versions, reached)
+    named = {each for found in inputs.values() for each in found}
+    passages = tables.rows_by("chunks", versions["chunks"], "id", named, ["document_id"])
+    document_of = {row["id"]: row["document_id"] for row in passages}
+    parents = {each: {document_of.get(parent, parent) for parent in found} for each, found in inputs.items()}
+    wanted = reached.union(*parents.values())
+    rows = tables.rows_by("documents", versions["documents"], "id", wanted, ["atom"])
+    labels = {row["id"]: moment.table.entries[row["atom"]] for row in rows}
+    # What was removed has no label any more; what came from it keeps the parts it had from there.
+    return _Family(
+        labels, {each: frozenset(parents[each] & labels.keys()) for each in reached & labels.keys()}
+    )
+
+
+def _interned(
+    ground: Ground, writer: WriteAuthority, family: _Family, document_id: str, choice: LabelChoice
+) -> dict[str, LabelEntry]:
+    """Return the new label of each document of the family."""
+    own = {each: _own_parts(family, each) for each in family.parents}
+    own[document_id] = flatten([writer.intern(choice, ())])
+    parts = _spread(family, own)
+    table = ground.moment().table
+    return {
+        each: table.by_id[next(iter(found))]
+        if len(found) == 1
+        else catalog_labels.intern_compound(ground.catalog, found)
+        for each, found in parts.items()
+    }
+
+
+def _own_parts(family: _Family, document: str) -> frozenset[str]:
+    """Return the parts a document has by itself; all of them where that cannot be told."""
+    whole = _parts(family.labels[document])
+    inherited = {part for parent in family.parents[document] for part in _parts(family.labels[parent])}
+    return frozenset(whole - inherited) or whole
+
+
+def _spread(family: _Family, own: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Return the parts of each document of the family: its own, and those of all its inputs.
+
+    Documents may have been written from each other; so parts are added until none is new.
+    """
+    parts = dict(own)
+    moved = True
+    while moved:
+        moved = False
+        for document, parents in family.parents.items():
+            found = parts[document].union(
+                *(parts.get(parent) or _parts(family.labels[parent]) for parent in parents)
+            )
+            if found != parts[document]:
+                parts[document], moved = found, True
+    return parts
+
+
+def _parts(entry: LabelEntry) -> frozenset[str]:
+    return entry.parts or frozenset({entry.label_id})
+
+
+def _publish(
+    ground: Ground,
+    lease: WriterLease,
+    subject: Subject,
+    moment: Moment,
+    changed: Mapping[str, LabelEntry],
+    reason: Reasoned,
+) -> None:
+    run_id = ground.ambient.new_id("run", JOB)
+    batch = WriteBatch(ground, run_id, "")
+    for document_id, held in manifest.held_documents(ground, changed).items():
+        batch.relabel(held, changed[document_id])
+    told = {"why": reason.why, "ticket": reason.ticket, "documents": sorted(changed)}
+    runs.start(ground, subject, run_id, JOB, told)
+    ground.lineage.emit("START", run_id, JOB, inputs=sorted(changed))
+    with ground.catalog.write() as connection:
+        lease.check(connection)
+        batch.keep_keys()
+    versions = ground.tables.write(moment.publication.versions, batch.changes(moment.publication.versions))
+    detail: dict[str, object] = {"run": run_id, **batch.told()}
+    ground.record(subject, JOB, "relabel_to", "allowed", counts=batch.counts(), detail=detail)
+    with ground.catalog.write() as connection:
+        lease.check(connection)
+        if publications.newest(connection).sequence != moment.publication.sequence:
+            raise WriteRefused("another publication came in between; nothing was changed; run it again")
+        if journal.version(connection) != moment.policy.version:
+            raise Refused("the policy changed while this was published; nothing was changed; run it again")
+        moved = [Change("relabelled", relabelling=each) for each in batch.relabellings()]
+        journal.append(ground.catalog, connection, moved, signed(ground, subject, reason))
+        publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+        manifest.move(connection, {each: entry.atom for each, entry in changed.items()})
+    _forget(ground, lease, batch.stale_keys())
+    runs.finish(ground, run_id, "COMPLETE")
+    ground.lineage.emit("COMPLETE", run_id, JOB, outputs=sorted(changed))
+
+
+def _forget(ground: Ground, lease: WriterLease, stale: Collection[tuple[str, int]]) -> None:
+    with ground.catalog.write() as connection:
+        lease.check(connection)
+        current = manifest.current_pairs(connection, [document_id for document_id, _ in stale])
+        ground.keys.forget([pair for pair in stale if pair not in current])
