@@ -19,6 +19,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    ForeignKey,
     Integer,
     LargeBinary,
     MetaData,
@@ -63,11 +64,13 @@ def _add_history(connection: Connection) -> None:
 
 
 def _add_erasures(connection: Connection) -> None:
+    tables = MetaData()
+    Table("entries", tables, Column("sequence", _NUMBER, primary_key=True))
     Table(
         "erasures",
-        MetaData(),
+        tables,
         Column("erasure_id", String, primary_key=True),
-        Column("sequence", _NUMBER, nullable=False, unique=True),
+        Column("sequence", _NUMBER, ForeignKey("entries.sequence"), nullable=False, unique=True),
         Column("documents", Text, nullable=False),
         Column("sealed", LargeBinary, nullable=False),
         Column("certificate", String),

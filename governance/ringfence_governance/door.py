@@ -24,6 +24,7 @@ from . import (
     policy_apply,
     policy_changes,
     reading,
+    relabeling,
     rights,
     store_files,
 )

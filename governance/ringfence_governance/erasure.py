@@ -42,8 +42,8 @@ from .erasure_ledger import Entry
 from .erasure_proof import NO_TRACES, Traces
 from .errors import InvalidInput, NotReadable, Refused, WriteRefused
 from .ground import Ground, Moment
-from .lance_tables import TABLES, TableChange
 from .kept_changes import Reasoned
+from .lance_tables import TABLES, TableChange
 from .leases import WriterLease
 from .rows import is_opaque
 from .subjects import Subject

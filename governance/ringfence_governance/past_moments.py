@@ -18,7 +18,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from . import catalog_labels, identifiers, journal, publications, rows, standing_policy
+from . import catalog_labels, erasure_ledger, identifiers, journal, publications, rows, standing_policy
 from .errors import InvalidInput, NotReadable, PolicyRefused, StoreCorrupt
 from .grants import Grant
 from .ground import Ground, Moment
@@ -85,7 +85,9 @@ def stood_at(ground: Ground, grant: Grant, at: str | None) -> Stood | None:
         policy = _policy(ground, connection, sequence, at)
         table = catalog_labels.load(ground.catalog, connection, until=sequence)
         removed, relabelled_from = _since(ground, connection, policy, at)
-    return Stood(Moment(sequence, at, policy, table, publication), removed, relabelled_from)
+        # Of now: what was erased since is told of no time.
+        erased = erasure_ledger.erased(connection)
+    return Stood(Moment(sequence, at, policy, table, publication, erased), removed, relabelled_from)
 
 
 def label_at(

@@ -92,7 +92,9 @@ class PostgresDatabase:
     @property
     def elsewhere(self) -> tuple[str, ...]:
         """All it keeps."""
-        return ("the files, the write-ahead log and the backups of the Postgres server that holds the catalog",)
+        return (
+            "the files, the write-ahead log and the backups of the Postgres server that holds the catalog",
+        )
 
     def close(self) -> None:
         """Close all connections."""

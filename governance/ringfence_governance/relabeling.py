@@ -217,7 +217,7 @@ def _publish(
     batch = WriteBatch(ground, run_id, "")
     for document_id, held in manifest.held_documents(ground, changed).items():
         batch.relabel(held, changed[document_id])
-    told = {"why": reason.why, "ticket": reason.ticket, "documents": sorted(changed)}
+    told: dict[str, object] = {"why": reason.why, "ticket": reason.ticket, "documents": sorted(changed)}
     runs.start(ground, subject, run_id, JOB, told)
     ground.lineage.emit("START", run_id, JOB, inputs=sorted(changed))
     with ground.catalog.write() as connection:

@@ -21,7 +21,6 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from .database import BUSY_TIMEOUT_S, CONFIRM_TIMEOUT_S
 from .errors import SequenceUnconfirmed, StoreBusy, StoreCorrupt, StoreError
 
-
 CHECKPOINT_PAUSE_S = 0.05
 """How long to wait before the log is asked again to be empty."""
 

@@ -13,6 +13,7 @@ from ringfence_governance import certificates
 from ringfence_governance.door import Door
 from ringfence_governance.drafts import LabelChoice
 from ringfence_governance.errors import InvalidInput
+from ringfence_governance.kept_changes import Reasoned
 from ringfence_governance.rows import is_opaque
 from ringfence_governance.subjects import Subject
 from ringfence_retrieval import listing

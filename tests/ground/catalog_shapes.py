@@ -115,5 +115,17 @@ def _version_1() -> MetaData:
     return tables
 
 
-SHAPES: dict[int, MetaData] = {1: _version_1()}
+def _version_2() -> MetaData:
+    tables = _version_1()
+    Table(
+        "migrations",
+        tables,
+        Column("version", Integer, primary_key=True, autoincrement=False),
+        Column("what", String, nullable=False),
+        Column("at", String, nullable=False),
+    )
+    return tables
+
+
+SHAPES: dict[int, MetaData] = {1: _version_1(), 2: _version_2()}
 """Version → its tables; every version but the newest stands here."""
