@@ -109,8 +109,14 @@ CHANGES: dict[str, tuple[str, Call]] = {
     "expire_label": (ADA, lambda reader, _: reader.expire_label(STANDING_LABEL, why="x")),
     "apply_policy": (ADA, lambda reader, _: reader.apply_policy(SHIPPED, why="x")),
     "revoke": (ADA, lambda reader, _: reader.revoke(OLGA, "audit", "*", why="x")),
+    "relabel": (ADA, lambda reader, known: reader.relabel(known["open.txt"], NARROWER, why="x")),
+    "erase": (ADA, lambda reader, known: reader.erase(known["open.txt"], why="x")),
+    "compact": (ADA, lambda reader, _: reader.compact()),
 }
-"""Every verb that changes the policy; each of these changes one thing."""
+"""Every verb that changes the policy or the store; each of these changes one thing."""
+
+OTHER_ACTIONS = {"relabel": "relabel_to", "erase": "delete"}
+"""The action of a change that is none of `administer`."""
 
 REFUSED: dict[str, tuple[str, Call]] = {
     "text of a hidden document": (RITA, lambda reader, known: reader.text(known["secret.txt"])),
@@ -135,15 +141,25 @@ REFUSED: dict[str, tuple[str, Call]] = {
     "label_history": (RITA, lambda reader, _: reader.label_history(STANDING_LABEL)),
     "diff_policy": (RITA, lambda reader, _: reader.diff_policy(SHIPPED)),
     "apply_policy": (RITA, lambda reader, _: reader.apply_policy(SHIPPED, why="x")),
+    "relabel": (RITA, lambda reader, known: reader.relabel(known["open.txt"], NARROWER, why="x")),
+    "relabel of a hidden document": (
+        RITA,
+        lambda reader, known: reader.relabel(known["secret.txt"], NARROWER, why="x"),
+    ),
+    "erase": (RITA, lambda reader, known: reader.erase(known["open.txt"], why="x")),
+    "erase of a hidden document": (RITA, lambda reader, known: reader.erase(known["secret.txt"], why="x")),
+    "compact": (RITA, lambda reader, _: reader.compact()),
 }
 """Every verb that can be refused, asked by somebody whom it is refused."""
 
 
 def test_every_public_verb_stands_in_the_tables_above() -> None:
     verbs = {name for name in dir(Reader) if not name.startswith("_") and callable(getattr(Reader, name))}
-    named = {name.split()[0] for name in (*READS, *CHANGES)}
+    # What verifies an erasure needs one: it has a test of its own below.
+    named = {name.split()[0] for name in (*READS, *CHANGES)} | {"verify_erasure"}
     assert verbs == named
-    assert {name.split()[0] for name in REFUSED} == verbs - {"search", "list", "count", "status", "what"}
+    never_refused = {"search", "list", "count", "status", "what"}
+    assert {name.split()[0] for name in REFUSED} | {"verify_erasure"} == verbs - never_refused
 
 
 @pytest.mark.parametrize("name", READS)
@@ -173,7 +189,17 @@ def test_a_change_leaves_a_record(name: str, store: SeededStore) -> None:
     before = records(store.path)
     change(store.reader(who), ids(store))
     (record,) = [each for each in records(store.path) if each not in before]
-    assert (record["outcome"], record["action"]) == ("allowed", "administer")
+    assert (record["outcome"], record["action"]) == ("allowed", OTHER_ACTIONS.get(name, "administer"))
+
+
+def test_verifying_an_erasure_leaves_a_record_told_or_refused(store: SeededStore) -> None:
+    (certificate,) = store.reader(ADA).erase(ids(store)["open.txt"], why="x")
+    before = len(records(store.path))
+    assert store.reader(OLGA).verify_erasure(certificate)["holds"]
+    with pytest.raises(ringfence.Refused):
+        store.reader(RITA).verify_erasure(certificate)
+    told = [(each["verb"], each["outcome"], each["rows"]) for each in records(store.path)[before:]]
+    assert told == [("verify_erasure", "allowed", []), ("verify_erasure", "refused", [])]
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -278,7 +304,14 @@ def no_file_grows(folder: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("name", [*READS, *(f"refused {name}" for name in REFUSED), *CHANGES])
+OF_ROWS = ("relabel", "erase", "compact")
+"""Changes of the store's rows: on a full disk these fail before they come to the log."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*READS, *(f"refused {name}" for name in REFUSED), *(name for name in CHANGES if name not in OF_ROWS)],
+)
 def test_with_a_log_that_cannot_be_written_nothing_leaves_and_nothing_changes(
     name: str, store: SeededStore
 ) -> None:
@@ -293,6 +326,25 @@ def test_with_a_log_that_cannot_be_written_nothing_leaves_and_nothing_changes(
     assert "pump" not in str(refusal.value)
     assert records(store.path) == before
     assert store.reader(ADA).status()["policy_revision"] == revision
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_with_a_log_that_cannot_be_synced_no_row_changes(
+    name: str, store: SeededStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, change = CHANGES[name]
+    seen = {reader: [each.id for each in store.reader(reader).list()] for reader in (RITA, DORA)}
+    before = store.reader(ADA).status()
+
+    def broken(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", broken)
+        with pytest.raises(ringfence.AuditUnavailable):
+            change(store.reader(who), ids(store))
+    assert {reader: [each.id for each in store.reader(reader).list()] for reader in seen} == seen
+    assert store.reader(ADA).status()["publication"] == before["publication"]
 
 
 def test_with_a_log_that_cannot_be_written_nothing_is_ingested(store: SeededStore) -> None:
