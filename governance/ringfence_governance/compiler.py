@@ -180,27 +180,6 @@ def compile_request(plan: Plan, values: Values, rules: Iterable[Rule]) -> Compil
         raise NotCompilable(f"{type(error).__name__} while compiling") from error
 
 
-def could_allow(plan: Plan, values: Values, rules: Iterable[Rule]) -> bool:
-    """Say whether any rule allows one actor's request under one label, before any deny is heard.
-
-    Args:
-        plan: Of the matcher.
-        values: What the matcher sees of the request and the label; its `rule` is not read.
-        rules: At least every rule that could match.
-
-    Raises:
-        NotCompilable: A condition met a value it is not proven for.
-    """
-    if not all(_holds(conjunct.node, values) for conjunct in (*plan.of_request, *plan.of_labels)):
-        return False
-    asked = [conjunct.node for conjunct in (*plan.of_rules, *plan.of_both)]
-    for rule in rules:
-        values.rule = rule
-        if rule.eft == "allow" and all(_holds(node, values) for node in asked):
-            return True
-    return False
-
-
 def _groups(plan: Plan, values: Values, rules: Iterable[Rule]) -> Iterable[RuleGroup]:
     if not all(_holds(conjunct.node, values) for conjunct in plan.of_request):
         return

@@ -1,8 +1,9 @@
 """List who may do something under a label, and under which labels somebody may.
 
-Promise: a name or a label is listed only if Casbin said yes to it, and nobody
-is left out: who is named by neither the policy nor the label has no rights.
-Who may be shown a list is not decided here.
+Promise: a name or a label is listed only if Casbin said yes to it, or to an
+actor whom no condition of the matcher tells apart from it; and nobody is left
+out: who is named by neither the policy nor the label has no rights. Who may be
+shown a list is not decided here.
 """
 
 from __future__ import annotations
@@ -53,16 +54,10 @@ def who_may(snapshot: Snapshot, table: LabelTable, entry: LabelEntry, action: st
     actors, purposes = _candidates(snapshot.rows, labels, entry.tenant)
 
     def those_who_may(tried: Iterable[str], purpose: str) -> tuple[str, ...]:
-        asked = (
-            (actor, (snapshot, Subject(actor, (), purpose), entry, table, action, now)) for actor in tried
-        )
-        # Most may not, and the matcher's text says so sooner than Casbin; each yes is Casbin's own.
-        return tuple(
-            actor for actor, each in asked if authority.could_be_allowed(*each) and authority.allowed(*each)
-        )
+        return tuple(sorted(authority.allowed_among(snapshot, tried, purpose, entry, table, action, now)))
 
-    readers = those_who_may(sorted(actors), "")
-    others = sorted(actors.difference(readers))
+    readers = those_who_may(actors, "")
+    others = actors.difference(readers)
     by_purpose = {purpose: those_who_may(others, purpose) for purpose in sorted(purposes)}
     return Readers(readers, {purpose: found for purpose, found in by_purpose.items() if found})
 

@@ -274,10 +274,16 @@ class _Reader:
             return Operand(frozenset({"rule"}), lambda values: getattr(values.rule, field), rule_field=field)
         if path in (("r", "dom"), ("r", "act")):
             name = path[1]
-            return Operand(frozenset({"request"}), lambda values: getattr(values, name))
+            return Operand(
+                frozenset({"request"}), lambda values: getattr(values, name), of_actor=name == "dom"
+            )
         if len(path) == 3 and path[:2] in (("r", "sub"), ("r", "ctx")):
             part, name = path[1:]
-            return Operand(frozenset({"request"}), lambda values: getattr(getattr(values, part), name))
+            return Operand(
+                frozenset({"request"}),
+                lambda values: getattr(getattr(values, part), name),
+                of_actor=part == "sub",
+            )
         if len(path) == 3 and path[:2] == ("r", "obj"):
             name = path[2]
             return Operand(frozenset({"label"}), lambda values: getattr(values.obj, name), label_field=name)
@@ -309,6 +315,7 @@ def _leaf(
         lookup=lookup,
         each=each,
         probe=probe,
+        of_actor=any(operand.of_actor for operand in operands),
     )
     try:
         values = example()

@@ -54,12 +54,13 @@ NamesOf = Callable[[Values], Collection[object]]
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """One side of a comparison, or one argument of a function."""
+    """One side of a comparison, or one argument of a function; `of_actor` if it is read of who asks, or his tenant."""
 
     sides: frozenset[Side]
     evaluate: Evaluate
     rule_field: str | None = None
     label_field: str | None = None
+    of_actor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Leaf:
         each: Its truth for each of some values of the one label field it reads; None if it reads others too,
             or the same twice.
         probe: What it says of the rule by itself; None if nothing.
+        of_actor: Whether it reads anything of who asks, his tenant included.
     """
 
     text: str
@@ -116,6 +118,7 @@ class Leaf:
     lookup: Lookup | None = None
     each: EvaluateEach | None = None
     probe: Probe | None = None
+    of_actor: bool = False
 
     def holds(self, values: Values) -> bool:
         """Return its truth.

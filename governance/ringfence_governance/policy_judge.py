@@ -11,14 +11,14 @@ import dataclasses
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from . import identifiers
 from .casbin_engine import PARSING, Engine, Question
-from .compiler import CompiledRequest, compile_request, could_allow
+from .compiler import CompiledRequest, compile_request
 from .decisions import Asked, Decision, Request, check_asked, checked
 from .errors import Finding, PolicyRefused
 from .identifiers import TIME_MAX
@@ -30,6 +30,7 @@ from .matcher_values import MatchedContext, MatchedObject, MatchedSubject, membe
 from .policy_index import LINK_KINDS, PolicyIndex
 from .policy_model import PolicyModel, parse_model
 from .policy_rows import ANY, LinkKind, PolicyRows, Rule
+from .shared_answers import SharedKeys
 
 FUNCTIONS_VERSION = "2"
 """Raised whenever a function or a request object of the matcher changes its meaning."""
@@ -169,15 +170,39 @@ class Judge:
         values = self._values(asked)
         return compile_request(found, values, self._rules(found.probes_of_request, values))
 
-    def could_allow(self, request: Request) -> bool:
-        """See :meth:`Snapshot.could_allow`."""
+    def allowed_among(self, actors: Iterable[str], request: Request) -> frozenset[str]:
+        """See :meth:`Snapshot.allowed_among`."""
+        shared, answers, found = self._shared_keys(), dict[Hashable, bool](), set[str]()
+        for actor in actors:
+            own = dataclasses.replace(request, actor=actor)
+            key = self._shared_key(shared, own)
+            allowed = None if key is None else answers.get(key)
+            if allowed is None:
+                decision = self.decide_kept(own)
+                allowed = decision.allowed
+                if key is not None and decision.reason != "error":
+                    answers[key] = allowed
+            if allowed:
+                found.add(actor)
+        return frozenset(found)
+
+    def _shared_keys(self) -> SharedKeys | None:
+        try:
+            return SharedKeys(self.model.plan())
+        except NotCompilable:
+            return None
+
+    def _shared_key(self, shared: SharedKeys | None, request: Request) -> Hashable | None:
+        """Return what an answer may be shared by; None if by nothing."""
+        if shared is None:
+            return None
         try:
             checked(request)
-            found, values = self.model.plan(), self._values(request)
+            values = self._values(request)
             values.obj = MatchedObject(request.object_id, request.label)
-            return could_allow(found, values, self._rules(found.probes, values))
-        except Exception:  # noqa: BLE001  (whatever went wrong, Casbin is asked)
-            return True
+            return shared.key(values, self._rules(self.model.plan().probes, values))
+        except Exception:  # noqa: BLE001  (whatever went wrong, Casbin is asked about this actor alone)
+            return None
 
     def knows(self, principal: str, now: str) -> bool:
         """See :meth:`Snapshot.knows`."""

@@ -130,12 +130,13 @@ class Snapshot:
         """
         return self.__judge.decide_kept(request)
 
-    def could_allow(self, request: Request) -> bool:
-        """Say whether it is worth asking :meth:`decide`: a no here is a no there; a yes here says nothing.
+    def allowed_among(self, actors: Iterable[str], request: Request) -> frozenset[str]:
+        """Return those of some actors whose request is allowed; `request` is each one's but for its actor.
 
-        Read from the matcher's own text, some ten times faster than Casbin answers.
+        What :meth:`decide_kept` says of each. Actors whom no condition of the matcher tells apart share one
+        answer of Casbin's; a model without a plan shares none.
         """
-        return self.__judge.could_allow(request)
+        return self.__judge.allowed_among(actors, request)
 
     def matching(self, request: Request) -> tuple[Rule, ...]:
         """Return every rule, allowing and denying, whose matcher is true for the request, sorted.

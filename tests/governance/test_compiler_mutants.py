@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ringfence_governance import authority, compiler, matcher_plan, policy_judge
+from ringfence_governance import authority, compiler, matcher_plan
 from ringfence_governance.compiler import CompiledRequest, RuleGroup
 from ringfence_governance.decisions import Asked
 from ringfence_governance.kept_decisions import KeptDecisions
@@ -23,6 +23,7 @@ from ringfence_governance.matcher_tree import Either
 from ringfence_governance.policy_index import PolicyIndex
 from ringfence_governance.policy_judge import Judge
 from ringfence_governance.policy_rows import PolicyRows, from_fields
+from ringfence_governance.shared_answers import SharedKeys
 from ringfence_governance.snapshot import Snapshot
 from ringfence_governance.subjects import Subject
 
@@ -124,9 +125,8 @@ def looks_up_one_name_of_several(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def tries_one_rule_before_it_asks(patch: pytest.MonkeyPatch) -> None:
-    real = policy_judge.could_allow
-    patch.setattr(policy_judge, "could_allow", lambda plan, values, rules: real(plan, values, rules[:1]))
+def shares_answers_between_known_and_unknown(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SharedKeys, "tells_apart", staticmethod(lambda leaf: leaf.text != "r.sub.known"))
 
 
 PLANTED = [
@@ -142,7 +142,7 @@ PLANTED = [
     keeps_a_decision_for_ever,
     knows_everybody,
     looks_up_one_name_of_several,
-    tries_one_rule_before_it_asks,
+    shares_answers_between_known_and_unknown,
 ]
 
 

@@ -88,8 +88,8 @@ def answers(held: Snapshot) -> Iterator[tuple[str, object]]:
         ("build(rows)", lambda: Snapshot.build(held.rows)),
         ("decide_kept(bob)", lambda: held.decide_kept(BOB)),
         ("decide_kept(None)", lambda: held.decide_kept(None)),  # type: ignore[arg-type]
-        ("could_allow(bob)", lambda: held.could_allow(BOB)),
-        ("could_allow(None)", lambda: held.could_allow(None)),  # type: ignore[arg-type]
+        ("allowed_among(bob)", lambda: held.allowed_among(["a/user:bob", "a/user:nobody"], BOB)),
+        ("allowed_among(None)", lambda: held.allowed_among(["a/user:bob"], None)),  # type: ignore[arg-type]
         ("compiled(bob)", lambda: held.compiled(Asked("a/user:bob", "read", "", NOW, False))),
         ("compiled(None)", lambda: held.compiled(None)),  # type: ignore[arg-type]
         ("next_boundary(now)", lambda: held.next_boundary(NOW)),
