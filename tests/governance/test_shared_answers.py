@@ -17,7 +17,7 @@ from ringfence_governance.snapshot import Decision, Request, Snapshot
 from ringfence_policies import model_text
 
 from .random_matchers import random_matcher
-from .random_worlds import ACTORS, MOMENTS, random_request, random_world
+from .random_worlds import ACTORS, random_request, random_world
 
 NOW = "2026-03-01T00:00:00Z"
 
