@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from ringfence_governance import catalog_migrations
 from ringfence_governance.errors import StoreBusy
 
+from .beside import read_beside, write_beside
 from .dying import POLICY_STEPS, PUBLICATIONS, Instants, upkeep, watched, write_publication
 from .worlds import ADMIN, WHY, open_world, subject
 
@@ -107,7 +108,15 @@ def die_in_upkeep(folder: Path, instant: str, delay_ms: str) -> None:
     say(survived=True)
 
 
+def beside(folder: Path, part: str, who: str, seconds: str) -> None:
+    """Write or read for a time, beside others who do."""
+    say(ready=True)
+    sys.stdin.readline()
+    say(**(write_beside if part == "write" else read_beside)(folder, who, float(seconds)))
+
+
 PROGRAMS: dict[str, Callable[..., None]] = {
+    "beside": beside,
     "look": look,
     "join": join,
     "die": die,
