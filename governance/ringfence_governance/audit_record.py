@@ -17,7 +17,8 @@ RECORD_VERSION = 1
 """Raised with each change of a field's meaning."""
 
 Outcome = Literal["allowed", "refused", "error", "alarm"]
-"""`alarm`: what was about to leave was refused when it was put to Casbin again; nothing left."""
+"""`alarm`: Casbin, asked again, refused what was about to leave; or a row came back that was not granted, or one
+did not open. Nothing left."""
 
 
 @dataclass(frozen=True, slots=True)

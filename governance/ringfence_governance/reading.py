@@ -17,7 +17,16 @@ from typing import Generic, TypeVar
 
 from . import as_of, authority, rows
 from .audit_record import AuditRecord, Outcome
-from .errors import ErasedRow, InvalidInput, NotReadable, RecheckFailed, Refused, RingfenceError, StoreBusy
+from .errors import (
+    ErasedRow,
+    InvalidInput,
+    NotReadable,
+    RecheckFailed,
+    Refused,
+    RingfenceError,
+    StoreBusy,
+    StoreCorrupt,
+)
 from .floors import given_digest
 from .grants import Grant
 from .ground import Ground
@@ -173,8 +182,11 @@ def _answer(
     _append(ground, grant, verb, query, answer, given, started, None)
     try:
         result = answer.finish(seen)
-    except RingfenceError:
+    except RingfenceError as error:
         _refuse_moved(ground, grant)
+        if isinstance(error, StoreCorrupt):
+            # The record says that it left: this one, after it, that it did not.
+            _append(ground, grant, verb, query, None, (), started, error)
         raise
     # A right that went while the record was written takes the result with it.
     _refuse_moved(ground, grant)
@@ -249,7 +261,8 @@ def _outcome(error: RingfenceError | None) -> Outcome:
         return "allowed"
     if isinstance(error, NotReadable | Refused):
         return "refused"
-    return "alarm" if isinstance(error, RecheckFailed | ErasedRow) else "error"
+    # Also a row that came past the filter, one that was erased, and one that does not open.
+    return "alarm" if isinstance(error, StoreCorrupt | RecheckFailed | ErasedRow) else "error"
 
 
 def _detail(error: RingfenceError | None) -> dict[str, object]:
