@@ -1,4 +1,4 @@
-"""Where does the time of one governed search go?
+"""Where does the time of one governed search, or of another act, go?
 
 Promise: the stages are timed around the functions that run anyway; nothing is left out or replaced.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -33,9 +33,14 @@ NAMES = tuple(name for name, _, _ in STAGES)
 
 
 class Stages:
-    """Seconds of the current search, by stage; a stage inside another counts for the outer one."""
+    """Seconds of the current search, by stage; a stage inside another counts for the outer one.
 
-    def __init__(self) -> None:
+    Args:
+        stages: As `STAGES`, which are those of a search.
+    """
+
+    def __init__(self, stages: Sequence[tuple[str, Any, str]] = STAGES) -> None:
+        self._stages = stages
         self.seconds: dict[str, float] = defaultdict(float)
         self._inside = False
 
@@ -43,7 +48,7 @@ class Stages:
     def watched(self) -> Iterator[Stages]:
         """Time the stages while the block runs."""
         patches = [
-            patch.object(place, name, self._timed(stage, place, name)) for stage, place, name in STAGES
+            patch.object(place, name, self._timed(stage, place, name)) for stage, place, name in self._stages
         ]
         for each in patches:
             each.start()

@@ -22,6 +22,9 @@ LONG = (
     "ground/test_explain_at.py",
     "ground/test_policy_concurrency.py",
     "bench/test_authority_bench.py",
+    "bench/test_ground_bench.py",
+    "ground/test_beside.py",
+    "ground/test_raw_reader.py",
 )
 """Files that take half a minute and more: begun first, so that no process is left alone with one at the end."""
 

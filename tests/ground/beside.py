@@ -94,11 +94,11 @@ def look(door: Door, who: str) -> dict[str, str]:
 
 
 def write_beside(folder: Path, writer: str, seconds: float) -> dict[str, object]:
-    """Publish along the line for a time, waiting whenever the other writes; say how far it came."""
+    """Publish along the line for a time, twice at least, waiting whenever the other writes; say how far it came."""
     door, dice = _opened(folder), random.Random(writer)
     until, number, waited = time.monotonic() + seconds, 0, 0
     took: list[float] = []
-    while time.monotonic() < until:
+    while time.monotonic() < until or number < 2:
         started = time.monotonic()
         try:
             _publish(door, writer, number + 1)

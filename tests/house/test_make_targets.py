@@ -20,6 +20,7 @@ PROMISED = {
     "wheel",
     "bench",
     "bench-authority",
+    "bench-ground",
     "soak",
     "notebooks",
     "clean",
