@@ -18,7 +18,6 @@ from typing import Generic, TypeVar
 from . import as_of, authority, rows
 from .audit_record import AuditRecord, Outcome
 from .errors import (
-    ErasedRow,
     InvalidInput,
     NotReadable,
     RecheckFailed,
@@ -262,7 +261,7 @@ def _outcome(error: RingfenceError | None) -> Outcome:
     if isinstance(error, NotReadable | Refused):
         return "refused"
     # Also a row that came past the filter, one that was erased, and one that does not open.
-    return "alarm" if isinstance(error, StoreCorrupt | RecheckFailed | ErasedRow) else "error"
+    return "alarm" if isinstance(error, StoreCorrupt) else "error"
 
 
 def _detail(error: RingfenceError | None) -> dict[str, object]:
