@@ -18,6 +18,7 @@ from . import (
     erasure_proof,
     explaining,
     inspection,
+    key_rotation,
     label_changes,
     label_listing,
     manifest,
@@ -65,12 +66,16 @@ class Door:
         admin: str,
         *,
         keys_home: Path | None = None,
+        keys: str = "file",
         ambient: Ambient | None = None,
         catalog: str | None = None,
     ) -> tuple[Door, Path]:
-        """Make a new store; return its door and the path of its key file. See :func:`store_files.create`."""
+        """Make a new store; return its door and the file that holds or names its key.
+
+        See :func:`store_files.create`.
+        """
         created = store_files.create(
-            path, bundle, admin, ambient or Ambient(), keys_home=keys_home, catalog=catalog
+            path, bundle, admin, ambient or Ambient(), keys_home=keys_home, keys=keys, catalog=catalog
         )
         return cls(created.ground), created.key_path
 
@@ -158,6 +163,14 @@ class Door:
     def status(self, subject: Subject) -> dict[str, Any]:
         """See :func:`inspection.status`."""
         return inspection.status(self.__ground, subject)
+
+    def rotate_keys(self, admin: Subject, reason: Reasoned, *, retire: bool = False) -> dict[str, Any]:
+        """See :func:`key_rotation.rotate`."""
+        return key_rotation.rotate(self.__ground, admin, reason, retire=retire)
+
+    def keys_status(self, admin: Subject) -> dict[str, Any]:
+        """See :func:`key_rotation.status`."""
+        return key_rotation.status(self.__ground, admin)
 
     def policy_rows(self, admin: Subject) -> list[dict[str, Any]]:
         """See :func:`inspection.policy_rows`."""

@@ -23,7 +23,7 @@ from .descendants import Reach
 from .erasure_ledger import Entry
 from .errors import InvalidInput, Refused, StoreCorrupt, StoreError
 from .ground import Ground
-from .key_store import WrappedKey
+from .keyrings import WrappedKey
 from .lance_tables import SCHEMAS, Versions
 from .subjects import Subject
 

@@ -47,7 +47,7 @@ def status(ground: Ground, subject: Subject) -> dict[str, Any]:
 
 def may_know_sizes(moment: Moment, subject: Subject) -> bool:
     """Say whether a subject may know what any tenant's change moves: he may audit or administer each of them."""
-    tenants = {subject.tenant, *_tenants(moment)}
+    tenants = {subject.tenant, *named_tenants_of(moment)}
     return all(_may_count(moment, subject, tenant) for tenant in tenants)
 
 
@@ -73,7 +73,7 @@ def policy_rows(ground: Ground, admin: Subject) -> list[dict[str, Any]]:
     return shown
 
 
-def _tenants(moment: Moment) -> set[str]:
+def named_tenants_of(moment: Moment) -> set[str]:
     """Return every tenant that has a label, or that a row of the policy names."""
     labelled = {entry.tenant for entry in moment.table.entries.values()}
     return labelled.union(*map(named_tenants, moment.snapshot.rows))

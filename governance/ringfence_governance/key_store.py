@@ -1,39 +1,36 @@
-"""Keep wrapped keys: master → label → document, in a database of their own.
+"""Keep wrapped keys: master → generation → label → document, in a database of their own.
 
 Promise: no key and no label's name lies here in clear, and each wrapped key is bound to what it
 is for: a document's key to (document, atom, generation) under its label's
-key, a label's key under the master key. A keyring holds the keys of the atoms
-it was made for and no other.
+key, a label's key under that of the newest master generation. A keyring holds
+the keys of the atoms it was made for and no other.
 
-Source: DESIGN.md §5, *Seal*.
+Source: DESIGN.md §5, *Seal*; docs/decisions/0011-keys.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Delete,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    delete,
-    insert,
-    select,
-)
+from sqlalchemy import Connection, Delete, delete, func, insert, inspect, select
 
+from . import key_rewrapping, key_traces
+from . import key_schema as schema
 from .ambient import Ambient
-from .errors import StoreCorrupt
-from .key_file import MasterKey
+from .errors import KeyUnavailable, StoreBusy, StoreCorrupt, StoreVersionMismatch, WriterExpelled
+from .key_generations import MasterGenerations, Prepared
+from .key_provider import FIRST_GENERATION, KeyProvider
+from .key_rewrapping import Rewrapped
+from .key_schema import document_place, label_place, store_place
+from .keyrings import Keyring, WrappedKey
 from .labels import LabelEntry
 from .seal import Cipher, derive_from_all, digest, place
 from .sqlite_engine import SqliteDatabase
+
+T = TypeVar("T")
 
 FEW_KEYS = 200
 """Up to this many keys are looked up one by one; more are read in one scan."""
@@ -41,96 +38,19 @@ FEW_KEYS = 200
 STORE_PURPOSES = ("catalog", "digest", "as_of", "query")
 """What the store's own keys are for: catalog names, keyed digests, `as_of`, audit query digests."""
 
-_metadata = MetaData()
-_store_keys = Table(
-    "store_keys",
-    _metadata,
-    Column("purpose", String, primary_key=True),
-    Column("generation", Integer, nullable=False),
-    Column("wrapped", LargeBinary, nullable=False),
-)
-_label_keys = Table(
-    "label_keys",
-    _metadata,
-    Column("label_digest", String, primary_key=True),
-    Column("generation", Integer, nullable=False),
-    Column("wrapped", LargeBinary, nullable=False),
-)
-_document_keys = Table(
-    "document_keys",
-    _metadata,
-    Column("document_id", String, primary_key=True),
-    Column("atom", Integer, primary_key=True),
-    Column("generation", Integer, nullable=False),
-    Column("wrapped", LargeBinary, nullable=False),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class WrappedKey:
-    """A document's key as it lies in the database: wrapped for one atom."""
-
-    document_id: str
-    atom: int
-    generation: int
-    wrapped: bytes
-
-
-class Keyring:
-    """The document keys of some atoms, opened one by one as they are asked for."""
-
-    __slots__ = ("_ciphers", "_label_keys", "_store_id", "_wrapped")
-
-    def __init__(
-        self, store_id: str, label_keys: Mapping[int, bytes], wrapped: Mapping[tuple[str, int], WrappedKey]
-    ) -> None:
-        self._store_id = store_id
-        self._label_keys = label_keys
-        self._wrapped = wrapped
-        self._ciphers: dict[tuple[str, int], Cipher] = {}
-
-    def __repr__(self) -> str:
-        return f"Keyring(atoms={len(self._label_keys)})"
-
-    def __reduce__(self) -> str:
-        raise TypeError("a keyring cannot be pickled")
-
-    def cipher(self, document_id: str, atom: int) -> Cipher:
-        """Return the cipher of a document as it stands under an atom.
-
-        Raises:
-            StoreCorrupt: This keyring has no key for the pair: the row was not granted,
-                or its atom is not the one its key was wrapped for.
-        """
-        found = self._ciphers.get((document_id, atom))
-        if found is not None:
-            return found
-        cipher = Cipher(self._unwrap(document_id, atom))
-        self._ciphers[document_id, atom] = cipher
-        return cipher
-
-    def _unwrap(self, document_id: str, atom: int) -> bytes:
-        try:
-            key = self._wrapped[document_id, atom]
-            label_key = self._label_keys[atom]
-        except KeyError as error:
-            raise StoreCorrupt("a row does not open: no key for its document under its label") from error
-        return Cipher(label_key).open(
-            key.wrapped, _document_place(self._store_id, document_id, atom, key.generation)
-        )
-
 
 class KeyStore:
     """All wrapped keys of one store. Prints nothing of itself and cannot be pickled."""
 
-    __slots__ = ("_ambient", "_database", "_digest_key", "_master", "_store_id")
+    __slots__ = ("_ambient", "_database", "_digest_key", "_path", "_store_id", "generations")
 
-    def __init__(self, path: Path, master: MasterKey, ambient: Ambient) -> None:
+    def __init__(self, path: Path, store_id: str, provider: KeyProvider, ambient: Ambient) -> None:
         self._database = SqliteDatabase(path, secure_delete=True)
-        self._master = master
-        self._store_id = master.store_id
+        self._path = path
+        self._store_id = store_id
         self._ambient = ambient
         self._digest_key: bytes | None = None
+        self.generations = MasterGenerations(self._database, store_id, provider, ambient)
 
     def __repr__(self) -> str:
         return "KeyStore(…)"
@@ -143,47 +63,80 @@ class KeyStore:
         self._database.close()
 
     def create_store_keys(self) -> None:
-        """Make the tables and the store's own keys; called once, by init."""
-        self._database.create(_metadata)
+        """Make the tables, the first generation and the store's own keys; called once, by init."""
+        first = self.generations.prepare(FIRST_GENERATION - 1)
+        cipher = Cipher(first.key)
+        self._database.create(schema.metadata)
         with self._database.write() as connection:
+            connection.execute(insert(schema.meta).values(name="format", value=str(schema.FORMAT)))
+            self.generations.add(connection, first)
             for purpose in STORE_PURPOSES:
                 key = self._ambient.new_key("store", purpose)
-                wrapped = self._master_cipher().seal(key, self._master_place("store", purpose))
+                wrapped = cipher.seal(key, store_place(self._store_id, purpose, first.generation))
                 connection.execute(
-                    insert(_store_keys).values(
-                        purpose=purpose, generation=self._master.generation, wrapped=wrapped
+                    insert(schema.store_keys).values(
+                        purpose=purpose, generation=first.generation, wrapped=wrapped
                     )
                 )
+
+    def check_format(self) -> None:
+        """Refuse a key database of another shape.
+
+        Raises:
+            StoreVersionMismatch: It is older or newer than this software reads.
+            StoreCorrupt: It is empty or cut short.
+        """
+        with self._database.read() as connection:
+            tables = set(inspect(connection).get_table_names())
+            query = select(schema.meta.c.value).where(schema.meta.c.name == "format")
+            found = connection.execute(query).scalar() if schema.meta.name in tables else None
+        if found == str(schema.FORMAT) and {table.name for table in schema.metadata.sorted_tables} <= tables:
+            return
+        if found is None and schema.store_keys.name not in tables:
+            raise StoreCorrupt(
+                f"key database: {str(self._path)!r} is empty or cut short; "
+                f"expected the tables of format {schema.FORMAT}",
+                hint="put back a copy of keys.db that is as new as the store",
+            )
+        raise StoreVersionMismatch(
+            f"key database: {str(self._path)!r} is of format {found or 1}; expected {schema.FORMAT}",
+            hint="open the store with the version of ringfence that wrote it",
+        )
 
     def store_key(self, purpose: str) -> bytes:
         """Return one of the store's own keys.
 
         Raises:
             StoreCorrupt: It is missing or does not open.
+            KeyUnavailable: The master key is not the one it was wrapped under.
         """
-        with self._database.read() as connection:
+
+        def opened(connection: Connection) -> bytes:
             row = connection.execute(
-                select(_store_keys.c.wrapped).where(_store_keys.c.purpose == purpose)
+                select(schema.store_keys).where(schema.store_keys.c.purpose == purpose)
             ).one_or_none()
-        if row is None:
-            raise StoreCorrupt(
-                f"the key database has no key for {purpose!r}; it is of another store or damaged"
-            )
-        return self._master_cipher().open(row.wrapped, self._master_place("store", purpose))
+            if row is None:
+                raise StoreCorrupt(
+                    f"the key database has no key for {purpose!r}; it is of another store or damaged"
+                )
+            where = store_place(self._store_id, purpose, row.generation)
+            return self.generations.cipher(connection, row.generation).open(row.wrapped, where)
+
+        return self._read(opened)
 
     def ensure_store_key(self, purpose: str) -> bytes:
         """Return one of the store's own keys, made if there is none yet."""
         with self._database.write() as connection:
             known = connection.execute(
-                select(_store_keys.c.purpose).where(_store_keys.c.purpose == purpose)
+                select(schema.store_keys.c.purpose).where(schema.store_keys.c.purpose == purpose)
             ).one_or_none()
             if known is None:
+                generation = self.generations.newest(connection)
+                where = store_place(self._store_id, purpose, generation)
                 key = self._ambient.new_key("store", purpose)
-                wrapped = self._master_cipher().seal(key, self._master_place("store", purpose))
+                wrapped = self.generations.cipher(connection, generation).seal(key, where)
                 connection.execute(
-                    insert(_store_keys).values(
-                        purpose=purpose, generation=self._master.generation, wrapped=wrapped
-                    )
+                    insert(schema.store_keys).values(purpose=purpose, generation=generation, wrapped=wrapped)
                 )
         return self.store_key(purpose)
 
@@ -196,6 +149,7 @@ class KeyStore:
         labels = [entry for entry in entries if not entry.parts]
         if not labels:
             return
+        self._lookup("")
         with self._database.write() as connection:
             for entry in labels:
                 self._ensure_label_key(connection, entry)
@@ -203,21 +157,21 @@ class KeyStore:
     def _ensure_label_key(self, connection: Connection, entry: LabelEntry) -> None:
         lookup = self._lookup(entry.label_id)
         known = connection.execute(
-            select(_label_keys.c.label_digest).where(_label_keys.c.label_digest == lookup)
+            select(schema.label_keys.c.label_digest).where(schema.label_keys.c.label_digest == lookup)
         ).one_or_none()
         if known is None:
+            generation = self.generations.newest(connection)
             key = self._ambient.new_key("label", entry.label_id)
-            wrapped = self._master_cipher().seal(key, self._master_place("label", entry.label_id))
+            where = label_place(self._store_id, lookup, generation)
+            wrapped = self.generations.cipher(connection, generation).seal(key, where)
             connection.execute(
-                insert(_label_keys).values(
-                    label_digest=lookup, generation=self._master.generation, wrapped=wrapped
-                )
+                insert(schema.label_keys).values(label_digest=lookup, generation=generation, wrapped=wrapped)
             )
 
     def new_document_key(self, document_id: str, entry: LabelEntry) -> tuple[Cipher, WrappedKey]:
         """Make a document's key; return its cipher and the wrap to :meth:`keep` before publishing."""
         key = self._ambient.new_key("document", document_id)
-        return Cipher(key), self._wrap(document_id, entry, key)
+        return Cipher(key), self._read(lambda connection: self._wrap(connection, document_id, entry, key))
 
     def rewrap(self, document_id: str, old: LabelEntry, new: LabelEntry) -> WrappedKey:
         """Return a document's key wrapped under another label, to :meth:`keep` before publishing.
@@ -225,32 +179,54 @@ class KeyStore:
         Raises:
             StoreCorrupt: The document has no key under the old label.
         """
-        found = self._wrapped({old.atom}, [document_id]).get((document_id, old.atom))
-        if found is None:
-            raise StoreCorrupt(
-                "a document has no key under its label; the key database is older than the store"
+
+        def rewrapped(connection: Connection) -> WrappedKey:
+            found = self._wrapped(connection, {old.atom}, [document_id]).get((document_id, old.atom))
+            if found is None:
+                raise StoreCorrupt(
+                    "a document has no key under its label; the key database is older than the store"
+                )
+            label_key = self._label_keys(connection, [old])[old.atom]
+            key = Cipher(label_key).open(
+                found.wrapped, document_place(self._store_id, document_id, old.atom, found.generation)
             )
-        label_key = self._label_keys([old])[old.atom]
-        key = Cipher(label_key).open(
-            found.wrapped, _document_place(self._store_id, document_id, old.atom, found.generation)
-        )
-        return self._wrap(document_id, new, key)
+            return self._wrap(connection, document_id, new, key)
+
+        return self._read(rewrapped)
 
     def keep(self, keys: Iterable[WrappedKey]) -> None:
-        """Store wrapped document keys, durably, replacing those of the same document and atom."""
+        """Store wrapped document keys, durably, replacing those of the same document and atom.
+
+        Raises:
+            WriterExpelled: The master key was rotated since they were wrapped; nothing is stored.
+        """
         newest = {(key.document_id, key.atom): asdict(key) for key in keys}
         if not newest:
             return
         with self._database.write() as connection:
+            generation = self.generations.newest(connection)
+            if any(key["generation"] != generation for key in newest.values()):
+                raise WriterExpelled(
+                    "the master key was rotated while this was written; nothing of it is published",
+                    hint="run the command again",
+                )
             for pair in newest:
                 connection.execute(_pair(*pair))
-            connection.execute(insert(_document_keys), list(newest.values()))
+            connection.execute(insert(schema.document_keys), list(newest.values()))
 
-    def forget(self, pairs: Iterable[tuple[str, int]]) -> None:
-        """Delete wrapped document keys."""
+    def forget(self, pairs: Iterable[tuple[str, int]]) -> bool:
+        """Delete wrapped document keys; say whether their bytes are out of the database's files too.
+
+        False: a reader holds an older state open; the bytes go with the next checkpoint.
+        """
         with self._database.write() as connection:
             for document_id, atom in pairs:
                 connection.execute(_pair(document_id, atom))
+        return self.cleared()
+
+    def cleared(self) -> bool:
+        """Say whether nothing that was deleted is left in a file beside the database. See :mod:`key_traces`."""
+        return key_traces.cleared(self._path)
 
     def wraps_of(self, document_ids: Collection[str]) -> list[WrappedKey]:
         """Return every wrapped key of some documents, whatever atom it is for."""
@@ -258,10 +234,10 @@ class KeyStore:
         with self._database.read() as connection:
             if len(wanted) <= FEW_KEYS:
                 rows = connection.execute(
-                    select(*_document_keys.c).where(_document_keys.c.document_id.in_(wanted))
+                    select(*schema.document_keys.c).where(schema.document_keys.c.document_id.in_(wanted))
                 ).all()
             else:
-                rows = connection.execute(select(*_document_keys.c)).all()
+                rows = connection.execute(select(*schema.document_keys.c)).all()
         return [WrappedKey(*row) for row in rows if row.document_id in wanted]
 
     def checkpoint(self) -> None:
@@ -270,8 +246,8 @@ class KeyStore:
 
     @property
     def generation(self) -> int:
-        """The master key's generation."""
-        return self._master.generation
+        """The newest generation of the master key."""
+        return self._read(self.generations.newest)
 
     def keyring(self, entries: Iterable[LabelEntry], document_ids: Iterable[str] | None = None) -> Keyring:
         """Return a keyring for the given labels, and for no other.
@@ -280,20 +256,67 @@ class KeyStore:
             entries: The labels; each atom's key is opened now.
             document_ids: Only these documents; None means all under the labels.
         """
-        label_keys = self._label_keys(entries)
-        return Keyring(self._store_id, label_keys, self._wrapped(set(label_keys), document_ids))
+        wanted, ids = list(entries), None if document_ids is None else list(document_ids)
 
-    def _wrap(self, document_id: str, entry: LabelEntry, key: bytes) -> WrappedKey:
-        generation = self._master.generation
-        wrapped = Cipher(self._label_keys([entry])[entry.atom]).seal(
-            key, _document_place(self._store_id, document_id, entry.atom, generation)
+        def opened(connection: Connection) -> Keyring:
+            label_keys = self._label_keys(connection, wanted)
+            return Keyring(self._store_id, label_keys, self._wrapped(connection, set(label_keys), ids))
+
+        return self._read(opened)
+
+    def rotate(self, prepared: Prepared, entries: Callable[[], Iterable[LabelEntry]]) -> Rewrapped:
+        """Wrap every key anew under a prepared generation, in one transaction.
+
+        Args:
+            entries: Called once nothing else can be written: all labels there are.
+
+        Raises:
+            StoreBusy: Another rotation came first. Nothing was changed.
+            StoreCorrupt: A wrapped key does not open. Nothing was changed.
+        """
+        self._lookup("")
+        with self._database.write() as connection:
+            if self.generations.newest(connection) != prepared.before:
+                raise StoreBusy("the master key was rotated by somebody else meanwhile", hint="try again")
+            label_keys = self._label_keys(connection, entries())
+            self.generations.add(connection, prepared)
+            return key_rewrapping.rewrap_all(
+                connection,
+                self._store_id,
+                lambda generation: self.generations.cipher(connection, generation),
+                label_keys,
+                (prepared.generation, Cipher(prepared.key)),
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Return how many wrapped keys of each kind there are."""
+        tables = {"store": schema.store_keys, "label": schema.label_keys, "document": schema.document_keys}
+        with self._database.read() as connection:
+            return {
+                name: int(connection.execute(select(func.count()).select_from(table)).scalar() or 0)
+                for name, table in tables.items()
+            }
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        """Read one consistent state; once more if the generation it stood under was retired meanwhile."""
+        try:
+            with self._database.read() as connection:
+                return work(connection)
+        except KeyUnavailable:
+            with self._database.read() as connection:
+                return work(connection)
+
+    def _wrap(self, connection: Connection, document_id: str, entry: LabelEntry, key: bytes) -> WrappedKey:
+        generation = self.generations.newest(connection)
+        wrapped = Cipher(self._label_keys(connection, [entry])[entry.atom]).seal(
+            key, document_place(self._store_id, document_id, entry.atom, generation)
         )
         return WrappedKey(document_id, entry.atom, generation, wrapped)
 
-    def _label_keys(self, entries: Iterable[LabelEntry]) -> dict[int, bytes]:
+    def _label_keys(self, connection: Connection, entries: Iterable[LabelEntry]) -> dict[int, bytes]:
         wanted = list(entries)
         stored = self._stored_label_keys(
-            {part for entry in wanted for part in entry.parts or {entry.label_id}}
+            connection, {part for entry in wanted for part in entry.parts or {entry.label_id}}
         )
         keys: dict[int, bytes] = {}
         for entry in wanted:
@@ -304,18 +327,23 @@ class KeyStore:
                 keys[entry.atom] = stored[entry.label_id]
         return keys
 
-    def _stored_label_keys(self, label_ids: set[str]) -> dict[str, bytes]:
+    def _stored_label_keys(self, connection: Connection, label_ids: set[str]) -> dict[str, bytes]:
         lookups = {self._lookup(label_id): label_id for label_id in label_ids}
-        query = select(_label_keys.c.label_digest, _label_keys.c.wrapped)
+        query = select(schema.label_keys)
         if len(lookups) <= FEW_KEYS:
-            query = query.where(_label_keys.c.label_digest.in_(lookups))
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        wrapped = {lookups[row.label_digest]: row.wrapped for row in rows if row.label_digest in lookups}
-        if len(wrapped) != len(label_ids):
-            raise StoreCorrupt("a label has no key; the key database is older than the store")
-        cipher = self._master_cipher()
-        return {name: cipher.open(key, self._master_place("label", name)) for name, key in wrapped.items()}
+            query = query.where(schema.label_keys.c.label_digest.in_(lookups))
+        rows = [row for row in connection.execute(query) if row.label_digest in lookups]
+        if len(rows) != len(label_ids):
+            raise StoreCorrupt(
+                "a label has no key; the key database is older than the store",
+                hint="put back a copy of keys.db that is as new as the store",
+            )
+        return {
+            lookups[row.label_digest]: self.generations.cipher(connection, row.generation).open(
+                row.wrapped, label_place(self._store_id, row.label_digest, row.generation)
+            )
+            for row in rows
+        }
 
     def _lookup(self, label_id: str) -> str:
         if self._digest_key is None:
@@ -323,31 +351,20 @@ class KeyStore:
         return digest(self._digest_key, "label key", label_id)
 
     def _wrapped(
-        self, atoms: Collection[int], document_ids: Iterable[str] | None
+        self, connection: Connection, atoms: Collection[int], document_ids: Iterable[str] | None
     ) -> dict[tuple[str, int], WrappedKey]:
-        query = select(*_document_keys.c)
+        query = select(*schema.document_keys.c)
         few = None if document_ids is None else set(document_ids)
         if few is not None and len(few) <= FEW_KEYS:
-            query = query.where(_document_keys.c.document_id.in_(few))
-        with self._database.read() as connection:
-            return {
-                (document_id, atom): WrappedKey(document_id, atom, generation, wrapped)
-                for document_id, atom, generation, wrapped in connection.execute(query)
-                if atom in atoms and (few is None or document_id in few)
-            }
-
-    def _master_cipher(self) -> Cipher:
-        return Cipher(self._master.secret)
-
-    def _master_place(self, kind: str, name: str) -> bytes:
-        return place(kind, self._store_id, name, self._master.generation)
+            query = query.where(schema.document_keys.c.document_id.in_(few))
+        return {
+            (document_id, atom): WrappedKey(document_id, atom, generation, wrapped)
+            for document_id, atom, generation, wrapped in connection.execute(query)
+            if atom in atoms and (few is None or document_id in few)
+        }
 
 
 def _pair(document_id: str, atom: int) -> Delete:
-    return delete(_document_keys).where(
-        _document_keys.c.document_id == document_id, _document_keys.c.atom == atom
+    return delete(schema.document_keys).where(
+        schema.document_keys.c.document_id == document_id, schema.document_keys.c.atom == atom
     )
-
-
-def _document_place(store_id: str, document_id: str, atom: int, generation: int) -> bytes:
-    return place("document", store_id, document_id, atom, generation)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .errors import ErasedRow, NotReadable, Refused
 from .grants import Grant
 from .ground import Ground
-from .key_store import Keyring
+from .keyrings import Keyring
 from .labels import LabelEntry
 from .seal import place
 

@@ -14,7 +14,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert
 
-from . import catalog_labels, catalog_schema, durable_files, erasure, journal, key_file, publications
+from . import (
+    catalog_labels,
+    catalog_schema,
+    durable_files,
+    erasure,
+    journal,
+    key_choice,
+    key_file,
+    key_rotation,
+    publications,
+)
 from .ambient import Ambient
 from .catalog import Catalog
 from .catalog_place import CatalogPlace
@@ -23,7 +33,6 @@ from .ground import Ground
 from .identifiers import TIME_MAX, TIME_MIN, actor, tenant_of
 from .journal import Change
 from .kept_changes import GIVEN, MADE
-from .key_file import MasterKey
 from .key_store import KeyStore
 from .lance_tables import LanceTables
 from .policy_rows import PolicyRows, Row, Rule
@@ -44,7 +53,7 @@ class Created:
 
     Args:
         ground: Open.
-        key_path: Where its master key lies; without it nothing opens.
+        key_path: Where its master key lies, or what names the key; without it nothing opens.
     """
 
     ground: Ground
@@ -64,11 +73,13 @@ def create(
     *,
     keys_home: Path | None = None,
     catalog: str | None = None,
+    keys: str = key_choice.FILE,
 ) -> Created:
     """Make a new store, whose admin may ingest and administer in his own tenant.
 
     Args:
         catalog: The URL of a Postgres that keeps the catalog; None for a file in the store.
+        keys: What keeps its master key; see :func:`key_choice.create`.
 
     Raises:
         InvalidInput: `catalog` is no such URL.
@@ -91,10 +102,10 @@ def create(
     building = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
     made = building
     try:
-        master = MasterKey(store_id, 1, ambient.new_key("master"))
-        key_path = key_file.write(folder, master)
+        provider, key_path = key_choice.create(folder, store_id, ambient, keys)
         building.mkdir(mode=0o700, parents=True)
-        _build(building, folder, master, bundle, admin, ambient, place)
+        keys_database = KeyStore(folder / key_file.KEYS_DATABASE, store_id, provider, ambient)
+        _build(building, folder, store_id, keys_database, bundle, admin, ambient, place)
         made = building.replace(path)
         durable_files.sync(path.parent)
     except OSError as error:
@@ -128,19 +139,22 @@ def open_store(
     place = place.overridden(catalog)
     folder = key_file.keys_folder(store_id, keys_home)
     key_file.refuse_inside(path, folder)
-    master = key_file.read(folder, store_id)
+    provider = key_choice.open_provider(folder, store_id, ambient)
     if not (folder / key_file.KEYS_DATABASE).is_file():
         raise KeyUnavailable(
-            f"key database: none at {str(folder / key_file.KEYS_DATABASE)!r}; expected it beside the key file"
+            f"key database: none at {str(folder / key_file.KEYS_DATABASE)!r}; expected it beside the key file",
+            hint="put back a copy of keys.db that is as new as the store",
         )
-    keys = KeyStore(folder / key_file.KEYS_DATABASE, master, ambient)
-    opened = Catalog(place.open(path, store_id), store_id, keys, ambient)
+    key_store = KeyStore(folder / key_file.KEYS_DATABASE, store_id, provider, ambient)
+    key_store.check_format()
+    opened = Catalog(place.open(path, store_id), store_id, key_store, ambient)
     try:
         opened.migrate()
+        key_rotation.refuse_retired(opened, key_store)
     except BaseException:
         opened.close()
         raise
-    ground = Ground(path, store_id, opened, keys, ambient, folder)
+    ground = Ground(path, store_id, opened, key_store, ambient, folder)
     try:
         erasure.reconcile(ground)
     except BaseException:
@@ -152,7 +166,8 @@ def open_store(
 def _build(
     path: Path,
     folder: Path,
-    master: MasterKey,
+    store_id: str,
+    keys: KeyStore,
     bundle: PolicyBundle,
     admin: str,
     ambient: Ambient,
@@ -160,9 +175,8 @@ def _build(
 ) -> None:
     for name in FOLDERS:
         (path / name).mkdir(mode=0o700)
-    keys = KeyStore(folder / key_file.KEYS_DATABASE, master, ambient)
     keys.create_store_keys()
-    catalog = Catalog.create(place.open(path, master.store_id, new=True), master.store_id, keys, ambient)
+    catalog = Catalog.create(place.open(path, store_id, new=True), store_id, keys, ambient)
     record: dict[str, object] = {
         "who": admin,
         "asserted_by": Assertion.of_this_process().to_mapping(),
@@ -187,7 +201,7 @@ def _build(
         publications.publish(catalog, connection, run_id, 0, versions)
     catalog.close()
     keys.close()
-    marker = {"format": FORMAT, "mode": MODE, "store": master.store_id, **place.to_mapping()}
+    marker = {"format": FORMAT, "mode": MODE, "store": store_id, **place.to_mapping()}
     (path / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
     durable_files.sync_new(path, ())
     durable_files.sync_new(folder, ())

@@ -16,7 +16,7 @@ import pyarrow as pa
 from .drafts import ChunkDraft, DocumentDraft, SourceIdentity
 from .ground import Ground
 from .journal import Relabelling
-from .key_store import WrappedKey
+from .keyrings import WrappedKey
 from .labels import LabelEntry
 from .lance_tables import SCHEMAS, TableChange, Versions
 from .manifest import Held, ManifestChanges, path_cell

@@ -218,3 +218,30 @@ class Administering:
             InvalidInput: The action is none.
         """
         return self.__door.diff_policy(self.__subject, Path(path), action)
+
+    @public
+    def rotate_keys(self, *, why: str, ticket: str = "", retire: bool = False) -> dict[str, Any]:
+        """Put a new master key in force, and wrap every key anew under it; no content is rewritten.
+
+        Args:
+            retire: Also destroy the older master keys: older copies of the key database then open nothing.
+
+        Returns:
+            `generation`, `rewrapped` (how many keys of each kind), `retired` (each with `destroyed` and `note`),
+            `cleared` (whether older wraps are out of the key database's files), `run`.
+
+        Raises:
+            Refused: This subject may not administer every tenant of the store.
+            StoreBusy: Somebody writes documents.
+            KeyUnavailable: What keeps the master key gives no new one.
+        """
+        return self.__door.rotate_keys(self.__subject, Reasoned(why, ticket), retire=retire)
+
+    @public
+    def keys_status(self) -> dict[str, Any]:
+        """Return what keeps the master key, its generations, and how many keys there are; no secret.
+
+        Raises:
+            Refused: This subject may not administer every tenant of the store.
+        """
+        return self.__door.keys_status(self.__subject)

@@ -50,7 +50,7 @@ class Store:
         self.__path = path
         self.__embedder = embedder
         self.key_path = key_path
-        """Where the master key was written, if this call made the store; else None."""
+        """The file that holds the master key or names it, if this call made the store; else None."""
 
     def __repr__(self) -> str:
         return f"Store({str(self.__path)!r})"
@@ -161,6 +161,7 @@ def create(
     admin: str | None = None,
     embedder: str | Embedder | None = None,
     catalog: str | None = None,
+    keys: str = "file",
 ) -> Store:
     """Make a new store and open it; `store.key_path` says where its master key is.
 
@@ -171,6 +172,7 @@ def create(
         embedder: `minilm` (default), `hash`, the path of a SentenceTransformer, or an embedder.
         catalog: `postgresql://USER@HOST:PORT/DATABASE` for a catalog that several machines use; None for a
             file in the store. A password in it is used and not written down.
+        keys: What keeps the master key: `file` or `environment`.
 
     Raises:
         StoreError: Something is there already, or the Postgres cannot be reached.
@@ -179,7 +181,7 @@ def create(
     """
     bundle = shipped_default() if policy is None else load_directory(Path(policy))
     chosen = admin if admin is not None else default_admin()
-    door, key_path = Door.create(Path(path), bundle, chosen, catalog=catalog)
+    door, key_path = Door.create(Path(path), bundle, chosen, keys=keys, catalog=catalog)
     return Store(door, Path(path), embedder, key_path)
 
 

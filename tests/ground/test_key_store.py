@@ -9,9 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ringfence_governance import seal
+from ringfence_governance import key_file, seal
 from ringfence_governance.errors import RingfenceError, StoreCorrupt
-from ringfence_governance.key_store import Keyring, KeyStore
+from ringfence_governance.key_file import MasterKey
+from ringfence_governance.key_local import KeyFile
+from ringfence_governance.key_store import KeyStore
+from ringfence_governance.keyrings import Keyring
 from ringfence_governance.labels import LabelEntry
 from ringfence_governance.lance_tables import TableChange
 from ringfence_governance.rows import cell
@@ -208,7 +211,7 @@ def test_deleted_wraps_are_overwritten_in_the_database_file(filled: World) -> No
 def test_a_wrap_is_no_key_in_clear(filled: World) -> None:
     ground = filled.ground
     secrets = [
-        ground.keys._master.secret,
+        *(key.secret for key in key_file.read(filled.keys, ground.store_id)),
         *(ground.keys.store_key(purpose) for purpose in ("as_of", "query")),
     ]
     everything = b"".join(file.read_bytes() for file in filled.keys.glob("keys.db*"))
@@ -227,11 +230,10 @@ def test_a_key_database_older_than_the_store_is_named(filled: World) -> None:
 
 def test_a_keyring_and_a_key_store_survive_no_closed_key_file(filled: World, tmp_path: Path) -> None:
     """A copied key database opens nothing without the master key beside it."""
-    store = KeyStore(
-        filled.keys / "keys.db",
-        type(filled.ground.keys._master)(filled.ground.store_id, 1, b"\1" * seal.KEY_BYTES),
-        filled.ambient,
-    )
+    store_id = filled.ground.store_id
+    key_file.write(tmp_path, MasterKey(store_id, 1, b"\1" * seal.KEY_BYTES))
+    provider = KeyFile(tmp_path, store_id, filled.ambient)
+    store = KeyStore(filled.keys / "keys.db", store_id, provider, filled.ambient)
     with pytest.raises(RingfenceError):
         store.keyring([entry_of(filled, "acme/label:payroll")])
     store.close()

@@ -22,7 +22,8 @@ from ringfence_governance.errors import (
 )
 from ringfence_governance.grants import Grant
 from ringfence_governance.ground import Ground
-from ringfence_governance.key_store import Keyring, KeyStore
+from ringfence_governance.key_store import KeyStore
+from ringfence_governance.keyrings import Keyring
 from ringfence_governance.policy_rows import Rule
 from ringfence_governance.reading import Answer, GrantedReader
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ringfence_governance import seal
+from ringfence_governance import key_file, seal
 from ringfence_governance.errors import StoreCorrupt
 from ringfence_governance.rows import cell
 from ringfence_governance.seal import NONCE_BYTES, OVERHEAD_BYTES, Cipher, derive_from_all, digest, place
@@ -153,7 +153,9 @@ def test_nothing_that_holds_a_key_a_connection_or_a_right_is_picklable_or_copied
             ground.audit,
             ground.grant(subject("acme/user:hal"), "read"),
             ground.keys.keyring(list(ground.moment().table.entries.values())),
-            ground.keys._master,
+            ground.keys.generations,
+            ground.keys.generations._provider,
+            *key_file.read(filled.keys, ground.store_id),
             ground.moment().snapshot,
             ingestion,
         ]
@@ -165,9 +167,10 @@ def test_nothing_that_holds_a_key_a_connection_or_a_right_is_picklable_or_copied
 def test_no_repr_says_anything_of_a_key_a_path_or_an_atom(filled: World) -> None:
     ground = filled.ground
     keyring = ground.keys.keyring(list(ground.moment().table.entries.values()))
+    (master,) = key_file.read(filled.keys, ground.store_id)
     secrets = {
-        ground.keys._master.secret.hex(),
-        repr(ground.keys._master.secret)[2:-1],
+        master.secret.hex(),
+        repr(master.secret)[2:-1],
         str(filled.folder),
         "frozenset",
     }
@@ -182,7 +185,9 @@ def test_no_repr_says_anything_of_a_key_a_path_or_an_atom(filled: World) -> None
         ground.lineage,
         ground.grant(subject("acme/user:hal"), "read"),
         keyring,
-        ground.keys._master,
+        ground.keys.generations,
+        ground.keys.generations._provider,
+        master,
         ground.moment(),
     ]
     for holder in holders:

@@ -457,9 +457,6 @@ def test_the_bytes_of_an_erased_document_are_in_no_file(tmp_path: Path) -> None:
         assert certificate["documents"] == [document_id]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="part 3: a key that is forgotten is gone from the key database's files"
-)
 def test_the_key_of_a_removed_document_is_in_no_file(
     removed: tuple[SeededStore, dict[str, list[bytes]], bytes],
 ) -> None:

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from . import applying, changing, erasing, explaining, ingesting, labels, policies, reading, stores
+from . import applying, changing, erasing, explaining, ingesting, keys, labels, policies, reading, stores
 from .entry import PROGRAM, ReportingGroup
 
 __all__ = ["app", "main"]
@@ -30,6 +30,7 @@ app = typer.Typer(
 member = typer.Typer(help="Put principals into groups and roles, and take them out.")
 policy = typer.Typer(help="Check a policy's files; run its tests; apply them; show a store's policy.")
 label = typer.Typer(help="Define named labels, give them another meaning, let them expire; list them.")
+master_keys = typer.Typer(help="Rotate a store's master key; say which generations there are.")
 
 app.command("init")(stores.init)
 app.command("ingest")(ingesting.ingest)
@@ -59,6 +60,9 @@ app.command("relabel")(changing.relabel)
 app.command("erase")(erasing.erase)
 app.command("verify-erasure")(erasing.verify_erasure)
 app.command("compact")(stores.compact)
+app.add_typer(master_keys, name="keys")
+master_keys.command("rotate")(keys.rotate)
+master_keys.command("status")(keys.status)
 app.command("log")(explaining.log)
 app.command("status")(stores.status)
 

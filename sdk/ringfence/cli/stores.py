@@ -55,6 +55,14 @@ def init(
             help="A Postgres that keeps the catalog. Without it: a file in the store.",
         ),
     ] = None,
+    keys: Annotated[
+        str,
+        typer.Option(
+            "--keys",
+            metavar="KIND",
+            help="What keeps the master key: file or environment.",
+        ),
+    ] = "file",
     as_json: AsJson = False,
 ) -> None:
     """Make a new store and its key file."""
@@ -63,7 +71,7 @@ def init(
     from ringfence_governance.store_files import default_admin
 
     chosen = default_admin() if admin is None else admin
-    with ringfence.create(store, policy, admin=chosen, catalog=catalog) as made:
+    with ringfence.create(store, policy, admin=chosen, keys=keys, catalog=catalog) as made:
         facts = {
             "store": str(store.absolute()),
             "key_file": str(made.key_path),

@@ -1,0 +1,68 @@
+"""The document keys of the labels a grant allows, and of no other.
+
+Promise: a row of another label, or one whose atom is not the one its key was
+wrapped for, does not open: there is no key for it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import StoreCorrupt
+from .key_schema import document_place
+from .seal import Cipher
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A document's key as it lies in the database: wrapped for one atom."""
+
+    document_id: str
+    atom: int
+    generation: int
+    wrapped: bytes
+
+
+class Keyring:
+    """The document keys of some atoms, opened one by one as they are asked for."""
+
+    __slots__ = ("_ciphers", "_label_keys", "_store_id", "_wrapped")
+
+    def __init__(
+        self, store_id: str, label_keys: Mapping[int, bytes], wrapped: Mapping[tuple[str, int], WrappedKey]
+    ) -> None:
+        self._store_id = store_id
+        self._label_keys = label_keys
+        self._wrapped = wrapped
+        self._ciphers: dict[tuple[str, int], Cipher] = {}
+
+    def __repr__(self) -> str:
+        return f"Keyring(atoms={len(self._label_keys)})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a keyring cannot be pickled")
+
+    def cipher(self, document_id: str, atom: int) -> Cipher:
+        """Return the cipher of a document as it stands under an atom.
+
+        Raises:
+            StoreCorrupt: This keyring has no key for the pair: the row was not granted,
+                or its atom is not the one its key was wrapped for.
+        """
+        found = self._ciphers.get((document_id, atom))
+        if found is not None:
+            return found
+        cipher = Cipher(self._unwrap(document_id, atom))
+        self._ciphers[document_id, atom] = cipher
+        return cipher
+
+    def _unwrap(self, document_id: str, atom: int) -> bytes:
+        try:
+            key = self._wrapped[document_id, atom]
+            label_key = self._label_keys[atom]
+        except KeyError as error:
+            raise StoreCorrupt("a row does not open: no key for its document under its label") from error
+        return Cipher(label_key).open(
+            key.wrapped, document_place(self._store_id, document_id, atom, key.generation)
+        )
