@@ -17,8 +17,9 @@ from unittest import mock
 import lance
 from lance.dataset import DatasetOptimizer, MergeInsertBuilder
 
-from ringfence_governance import catalog_labels, erasure_ledger, journal, manifest, publications, runs
+from ringfence_governance import catalog_labels, erasure_ledger, journal, key_file, manifest, publications, runs
 from ringfence_governance.audit_log import AuditLog
+from ringfence_governance.key_generations import MasterGenerations
 from ringfence_governance.key_store import KeyStore
 from ringfence_governance.labels import Label
 from ringfence_governance.lineage import Lineage
@@ -133,6 +134,19 @@ POLICY_STEPS: tuple[tuple[Any, str], ...] = (
     (AuditLog, "append"),
 )
 """The same, of a change of policy."""
+
+
+ROTATION_STEPS: tuple[tuple[Any, str], ...] = (
+    (KeyStore, "rotate"),
+    (MasterGenerations, "forget_older"),
+    (MasterGenerations, "destroy"),
+    (key_file, "replace"),
+    (os, "fsync"),
+    (os, "pwrite"),
+    (runs, "finish"),
+    (AuditLog, "append"),
+)
+"""The same, of a rotation of the master key."""
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ringfence_governance import catalog_migrations
 from ringfence_governance.errors import StoreBusy
 
 from .beside import read_beside, write_beside
-from .dying import POLICY_STEPS, PUBLICATIONS, Instants, upkeep, watched, write_publication
+from .dying import POLICY_STEPS, PUBLICATIONS, ROTATION_STEPS, Instants, upkeep, watched, write_publication
 from .worlds import ADMIN, WHY, open_world, subject
 
 
@@ -115,6 +115,15 @@ def beside(folder: Path, part: str, who: str, seconds: str) -> None:
     say(**(write_beside if part == "write" else read_beside)(folder, who, float(seconds)))
 
 
+def rotate(folder: Path, instant: str) -> None:
+    """Rotate the master key and retire the old one, and be killed at an instant."""
+    world = open_world(folder)
+    say(ready=True)
+    with watched(Instants(int(instant)), ROTATION_STEPS):
+        world.door.rotate_keys(subject(ADMIN), WHY, retire=True)
+    say(survived=True)
+
+
 PROGRAMS: dict[str, Callable[..., None]] = {
     "beside": beside,
     "look": look,
@@ -124,6 +133,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "number": number,
     "die_migrating": die_migrating,
     "die_in_upkeep": die_in_upkeep,
+    "rotate": rotate,
 }
 
 if __name__ == "__main__":
