@@ -17,7 +17,7 @@ from . import catalog_schema as schema
 from .ambient import Ambient
 from .database import Database
 from .errors import StoreError
-from .key_store import KeyStore
+from .key_provider import StoreKeys
 from .seal import Cipher, digest, place
 
 NEW_LABEL = "label"
@@ -31,7 +31,7 @@ class Catalog:
 
     __slots__ = ("_changing", "_cipher", "_database", "_digest_key", "_latest", "ambient", "store_id")
 
-    def __init__(self, database: Database, store_id: str, keys: KeyStore, ambient: Ambient) -> None:
+    def __init__(self, database: Database, store_id: str, keys: StoreKeys, ambient: Ambient) -> None:
         self._database = database
         self.store_id = store_id
         self._latest = ""
@@ -47,7 +47,7 @@ class Catalog:
         raise TypeError("a catalog cannot be pickled")
 
     @classmethod
-    def create(cls, database: Database, store_id: str, keys: KeyStore, ambient: Ambient) -> Catalog:
+    def create(cls, database: Database, store_id: str, keys: StoreKeys, ambient: Ambient) -> Catalog:
         """Make an empty catalog."""
         database.create(schema.metadata)
         with database.write() as connection:

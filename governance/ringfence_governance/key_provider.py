@@ -69,3 +69,15 @@ class KeyProvider(Protocol):
 
     def describe(self) -> dict[str, str]:
         """Return `kind` and what names the key; no secret."""
+
+
+class StoreKeys(Protocol):
+    """The store's own keys, from whichever format of the key database."""
+
+    def store_key(self, purpose: str) -> bytes:
+        """Return one of them.
+
+        Raises:
+            StoreCorrupt: It is missing or does not open.
+            KeyUnavailable: The master key is not the one it was wrapped under.
+        """

@@ -22,17 +22,20 @@ from . import (
     journal,
     key_choice,
     key_file,
+    key_migration,
     key_rotation,
     publications,
 )
 from .ambient import Ambient
 from .catalog import Catalog
 from .catalog_place import CatalogPlace
+from .database import Database
 from .errors import InvalidInput, KeyUnavailable, StoreCorrupt, StoreError, StoreVersionMismatch
 from .ground import Ground
 from .identifiers import TIME_MAX, TIME_MIN, actor, tenant_of
 from .journal import Change
 from .kept_changes import GIVEN, MADE
+from .key_provider import KeyProvider
 from .key_store import KeyStore
 from .lance_tables import LanceTables
 from .policy_rows import PolicyRows, Row, Rule
@@ -123,7 +126,7 @@ def create(
 def open_store(
     path: Path, ambient: Ambient, *, keys_home: Path | None = None, catalog: str | None = None
 ) -> Ground:
-    """Open a store; one whose catalog is of an older version is brought to the newest.
+    """Open a store; one whose catalog or keys are of an older version is brought to the newest.
 
     Args:
         catalog: Where the catalog's Postgres is now, or how to reach it; None for what the store says.
@@ -146,13 +149,17 @@ def open_store(
             hint="put back a copy of keys.db that is as new as the store",
         )
     key_store = KeyStore(folder / key_file.KEYS_DATABASE, store_id, provider, ambient)
-    key_store.check_format()
-    opened = Catalog(place.open(path, store_id), store_id, key_store, ambient)
+    database = place.open(path, store_id)
     try:
+        if key_migration.is_former(folder / key_file.KEYS_DATABASE):
+            _migrate_keys(folder, store_id, provider, database, ambient)
+        key_store.check_format()
+        opened = Catalog(database, store_id, key_store, ambient)
         opened.migrate()
         key_rotation.refuse_retired(opened, key_store)
     except BaseException:
-        opened.close()
+        database.close()
+        key_store.close()
         raise
     ground = Ground(path, store_id, opened, key_store, ambient, folder)
     try:
@@ -161,6 +168,21 @@ def open_store(
         ground.close()
         raise
     return ground
+
+
+def _migrate_keys(
+    folder: Path, store_id: str, provider: KeyProvider, database: Database, ambient: Ambient
+) -> None:
+    """Bring the key database to the newest format, while nobody can change the catalog."""
+    former = key_migration.FormerKeys(folder / key_file.KEYS_DATABASE, store_id, provider)
+    try:
+        catalog = Catalog(database, store_id, former, ambient)
+        catalog.migrate()
+        with catalog.write() as connection:
+            labels = catalog_labels.load(catalog, connection).entries.values()
+            key_migration.migrate(former, ambient, labels)
+    finally:
+        former.close()
 
 
 def _build(

@@ -17,7 +17,15 @@ from unittest import mock
 import lance
 from lance.dataset import DatasetOptimizer, MergeInsertBuilder
 
-from ringfence_governance import catalog_labels, erasure_ledger, journal, key_file, manifest, publications, runs
+from ringfence_governance import (
+    catalog_labels,
+    erasure_ledger,
+    journal,
+    key_file,
+    manifest,
+    publications,
+    runs,
+)
 from ringfence_governance.audit_log import AuditLog
 from ringfence_governance.key_generations import MasterGenerations
 from ringfence_governance.key_store import KeyStore

@@ -11,10 +11,11 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
-from ringfence_governance import catalog_migrations
+from ringfence_governance import catalog_migrations, key_migration
 from ringfence_governance.errors import StoreBusy
 
 from .beside import read_beside, write_beside
@@ -115,6 +116,20 @@ def beside(folder: Path, part: str, who: str, seconds: str) -> None:
     say(**(write_beside if part == "write" else read_beside)(folder, who, float(seconds)))
 
 
+def die_migrating_keys(folder: Path) -> None:
+    """Be killed when the keys of an older format are all wrapped anew and nothing is committed."""
+    whole = key_migration._rewrap_label_keys
+
+    def carry_out(*arguments: Any) -> None:
+        whole(*arguments)
+        say(migrated=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    key_migration._rewrap_label_keys = carry_out
+    open_world(folder)
+    say(survived=True)
+
+
 def rotate(folder: Path, instant: str) -> None:
     """Rotate the master key and retire the old one, and be killed at an instant."""
     world = open_world(folder)
@@ -133,6 +148,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "number": number,
     "die_migrating": die_migrating,
     "die_in_upkeep": die_in_upkeep,
+    "die_migrating_keys": die_migrating_keys,
     "rotate": rotate,
 }
 

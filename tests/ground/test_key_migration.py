@@ -1,0 +1,162 @@
+"""A store whose keys are of format 1 opens with all it held; a crash half-way leaves it as it was."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ringfence_governance import key_file
+from ringfence_governance.errors import KeyUnavailable, RingfenceError, StoreCorrupt
+from ringfence_governance.key_file import FILE_NAME, MasterKey
+
+from .former_keys import turn_back
+from .policy_files import BOB, DORA, HAL, OWN, OWN_LABELS, PAYROLL, STAFF
+from .worlds import (
+    ADMIN,
+    WHY,
+    World,
+    bundle,
+    database,
+    draft,
+    label,
+    make_world,
+    open_world,
+    process,
+    subject,
+)
+
+FORMER_TABLES = {"store_keys", "label_keys", "document_keys"}
+
+
+@pytest.fixture
+def former(catalog_url: str | None, tmp_path: Path) -> Iterator[World]:
+    """A store with named, anonymous and compound labels whose keys are of format 1; closed."""
+    world = make_world(tmp_path / "world", policy=bundle(OWN, OWN_LABELS), catalog=catalog_url)
+    world.put(draft("pay.txt", "dora earns ninety", PAYROLL), draft("public.txt", "the canteen", STAFF))
+    one, two = world.put(
+        draft("own.txt", "a note for hal", label(DORA, HAL, ADMIN)),
+        draft("both.txt", "a note for both", label(DORA, HAL, BOB, ADMIN)),
+    )
+    world.put(draft("made.txt", "out of both notes", STAFF, parents=(one, two)))
+    assert any(entry.parts for entry in world.ground.moment().table.entries.values())
+    turn_back(world)
+    yield world
+    world.door.close()
+
+
+def wraps(world: World) -> dict[str, list[tuple[object, ...]]]:
+    with database(world.keys / "keys.db") as opened:
+        names = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: sorted(opened.execute(f"SELECT * FROM {name}").fetchall()) for name in names}
+
+
+TEXTS = {"dora earns ninety", "the canteen", "a note for hal", "a note for both", "out of both notes"}
+
+
+def test_a_store_of_format_1_opens_with_all_it_held(former: World) -> None:
+    assert set(wraps(former)) == FORMER_TABLES
+    world = open_world(former.folder)
+    assert set(world.see(HAL).texts) == TEXTS
+    world.put(draft("new.txt", "written since", STAFF))
+    assert set(world.see(HAL).texts) == {*TEXTS, "written since"}
+    assert world.door.keys_status(subject(ADMIN))["newest"] == 1
+    world.door.rotate_keys(subject(ADMIN), WHY, retire=True)
+    world = world.reopened()
+    assert set(world.see(HAL).texts) == {*TEXTS, "written since"}
+    world.door.close()
+
+
+def test_nothing_stays_wrapped_as_format_1_wrapped_it(former: World) -> None:
+    before = wraps(former)
+    open_world(former.folder).door.close()
+    after = wraps(former)
+    assert not {row[-1] for row in before["store_keys"]} & {row[-1] for row in after["store_keys"]}
+    assert not {row[-1] for row in before["label_keys"]} & {row[-1] for row in after["label_keys"]}
+    assert after["document_keys"] == before["document_keys"]
+    assert [row[0] for row in after["label_keys"]] == [row[0] for row in before["label_keys"]]
+    everything = b"".join(file.read_bytes() for file in former.keys.glob("keys.db*"))
+    assert not [row for row in (*before["store_keys"], *before["label_keys"]) if row[-1] in everything]
+
+
+def test_killed_in_the_middle_it_is_as_it_was_and_opens(former: World) -> None:
+    before = wraps(former)
+    with process("die_migrating_keys", former.folder) as dying:
+        assert dying.hear_out() == [{"migrated": True}]
+    assert dying.child.wait() == -signal.SIGKILL
+    assert wraps(former) == before
+    world = open_world(former.folder)
+    assert set(world.see(HAL).texts) == TEXTS
+    world.door.close()
+
+
+def test_two_that_open_it_at_once_migrate_it_once(former: World) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        worlds = list(pool.map(lambda _: open_world(former.folder), range(4)))
+    for world in worlds:
+        assert set(world.see(HAL).texts) == TEXTS
+        world.door.close()
+
+
+def test_a_label_key_that_does_not_open_stops_it_whole(former: World) -> None:
+    with database(former.keys / "keys.db") as opened:
+        opened.execute(
+            "UPDATE label_keys SET wrapped = zeroblob(60) WHERE rowid = (SELECT max(rowid) FROM label_keys)"
+        )
+        opened.commit()
+    before = wraps(former)
+    with pytest.raises(RingfenceError, match="does not open"):
+        open_world(former.folder)
+    assert wraps(former) == before
+
+
+def test_another_master_key_changes_nothing(former: World) -> None:
+    before = wraps(former)
+    (former.keys / FILE_NAME).unlink()
+    key_file.write(former.keys, MasterKey(former.keys.name, 1, b"w" * 32))
+    with pytest.raises(KeyUnavailable, match="does not open the key database"):
+        open_world(former.folder)
+    assert wraps(former) == before
+
+
+def test_keys_of_documents_that_the_catalog_does_not_know_are_not_dropped(former: World) -> None:
+    with database(former.keys / "keys.db") as opened:
+        opened.execute("INSERT INTO document_keys VALUES (?, 999, 1, zeroblob(60))", ["0" * 32])
+        opened.commit()
+    before = wraps(former)
+    with pytest.raises(StoreCorrupt, match="the catalog does not have") as caught:
+        open_world(former.folder)
+    assert "belong together" in caught.value.hint
+    assert wraps(former) == before
+
+
+def test_the_key_of_a_label_that_never_took_effect_goes(former: World) -> None:
+    with database(former.keys / "keys.db") as opened:
+        opened.execute("INSERT INTO label_keys VALUES ('orphan', 1, zeroblob(60))")
+        opened.commit()
+    world = open_world(former.folder)
+    assert "orphan" not in {row[0] for row in wraps(world)["label_keys"]}
+    assert set(world.see(HAL).texts) == TEXTS
+    world.door.close()
+
+
+def test_a_copy_of_format_1_is_refused_once_its_generation_is_retired(former: World, tmp_path: Path) -> None:
+    old = Path(shutil.copytree(former.keys, tmp_path / "old"))
+    world = open_world(former.folder)
+    world.door.rotate_keys(subject(ADMIN), WHY, retire=True)
+    newest = (former.keys / FILE_NAME).read_text()
+    world.door.close()
+    for file in former.keys.glob("keys.db*"):
+        file.unlink()
+    shutil.copy2(old / "keys.db", former.keys / "keys.db")
+    with pytest.raises(KeyUnavailable, match="no generation 1"):
+        open_world(former.folder)
+    # Even with its master key, and beside the newer one: an old copy must not pass for a new one.
+    for held in ((old / FILE_NAME).read_text(), (old / FILE_NAME).read_text() + newest):
+        (former.keys / FILE_NAME).write_text(held)
+        with pytest.raises(KeyUnavailable, match="all were retired"):
+            open_world(former.folder)
