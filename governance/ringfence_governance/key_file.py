@@ -96,7 +96,8 @@ def write(folder: Path, key: MasterKey) -> Path:
 def replace(folder: Path, keys: Sequence[MasterKey]) -> None:
     """Put other generations in the place of those in the key file: all at once, durably.
 
-    The bytes that were there are overwritten where they lay, and so is what an interrupted call left.
+    Zeros are written over what was there and over what an interrupted call left. That is an attempt and no
+    promise: a disk or a file system may keep the bytes elsewhere.
 
     Raises:
         KeyUnavailable: The file cannot be replaced; the old one stands.

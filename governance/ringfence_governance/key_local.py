@@ -110,7 +110,7 @@ class KeyFile(LocalKeys):
         return after + 1
 
     def retire(self, generation: int) -> Retirement:
-        """Overwrite a generation, and replace the file by one without it."""
+        """Replace the file by one without it. What the disk keeps of the old one, nobody here can say."""
         kept = [key for number, key in self._keys().items() if number != generation]
         key_file.replace(self._folder, kept)
         return Retirement(generation, destroyed=True)

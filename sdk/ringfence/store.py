@@ -172,7 +172,7 @@ def create(
         embedder: `minilm` (default), `hash`, the path of a SentenceTransformer, or an embedder.
         catalog: `postgresql://USER@HOST:PORT/DATABASE` for a catalog that several machines use; None for a
             file in the store. A password in it is used and not written down.
-        keys: What keeps the master key: `file` or `environment`.
+        keys: What keeps the master key: `file`, `environment`, `aws-kms` (a new KMS key) or `aws-kms:KEY`.
 
     Raises:
         StoreError: Something is there already, or the Postgres cannot be reached.

@@ -226,6 +226,7 @@ def make_world(
     policy: PolicyBundle | None = None,
     admin: str = ADMIN,
     catalog: str | None = None,
+    keys: str = "file",
 ) -> World:
     """Make a new store; with a seed, its ids and keys are those of every store of that seed.
 
@@ -241,6 +242,7 @@ def make_world(
         keys_home=folder / "keys",
         ambient=ambient,
         catalog=catalog,
+        keys=keys,
     )
     return World(folder, door, clock, ambient)
 

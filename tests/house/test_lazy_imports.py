@@ -12,6 +12,8 @@ import pytest
 Run = Callable[..., CompletedProcess[str]]
 
 HEAVY = {
+    "boto3",
+    "botocore",
     "casbin",
     "duckdb",
     "lance",

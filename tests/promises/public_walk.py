@@ -49,6 +49,7 @@ INNER = {
     "KeyStore",
     "KeyVariable",
     "Keyring",
+    "KmsKeys",
     "LabelTable",
     "LanceTables",
     "MasterGenerations",

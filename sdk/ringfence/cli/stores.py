@@ -60,7 +60,7 @@ def init(
         typer.Option(
             "--keys",
             metavar="KIND",
-            help="What keeps the master key: file or environment.",
+            help="What keeps the master key: file, environment, aws-kms or aws-kms:KEY.",
         ),
     ] = "file",
     as_json: AsJson = False,
