@@ -91,6 +91,7 @@ READS: dict[str, tuple[str, Call]] = {
     "labels": (ADA, lambda reader, _: reader.labels()),
     "label_history": (ADA, lambda reader, _: reader.label_history(STANDING_LABEL)),
     "diff_policy": (ADA, lambda reader, _: reader.diff_policy(SHIPPED)),
+    "keys_status": (ADA, lambda reader, _: reader.keys_status()),
 }
 """Every verb that tells something, asked by somebody whom it tells."""
 
@@ -112,6 +113,7 @@ CHANGES: dict[str, tuple[str, Call]] = {
     "relabel": (ADA, lambda reader, known: reader.relabel(known["open.txt"], NARROWER, why="x")),
     "erase": (ADA, lambda reader, known: reader.erase(known["open.txt"], why="x")),
     "compact": (ADA, lambda reader, _: reader.compact()),
+    "rotate_keys": (ADA, lambda reader, _: reader.rotate_keys(why="x")),
 }
 """Every verb that changes the policy or the store; each of these changes one thing."""
 
@@ -149,6 +151,8 @@ REFUSED: dict[str, tuple[str, Call]] = {
     "erase": (RITA, lambda reader, known: reader.erase(known["open.txt"], why="x")),
     "erase of a hidden document": (RITA, lambda reader, known: reader.erase(known["secret.txt"], why="x")),
     "compact": (RITA, lambda reader, _: reader.compact()),
+    "rotate_keys": (RITA, lambda reader, _: reader.rotate_keys(why="x")),
+    "keys_status": (RITA, lambda reader, _: reader.keys_status()),
 }
 """Every verb that can be refused, asked by somebody whom it is refused."""
 
@@ -304,8 +308,8 @@ def no_file_grows(folder: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-OF_ROWS = ("relabel", "erase", "compact")
-"""Changes of the store's rows: on a full disk these fail before they come to the log."""
+OF_ROWS = ("relabel", "erase", "compact", "rotate_keys")
+"""Changes of rows and keys: on a full disk these fail before they come to the log."""
 
 
 @pytest.mark.parametrize(
