@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.machine import peak_memory_bytes
 from ringfence_governance.ground import Ground
-from ringfence_governance.kept_changes import Reasoned, add_row, remove_row
+from ringfence_governance.policy_changes import Reasoned, add_row, remove_row
 
 from .clock import Clock, wall_of
 from .partner import Partner, answer_all

@@ -64,12 +64,11 @@ def compact(ground: Ground, subject: Subject, *, on_progress: OnProgress | None 
         versions = moment.publication.versions
         unordered = [name for name in TABLES if not _is_in_order(ground, name, versions[name])]
         rows = sum(ground.tables.rows(name, versions[name]) for name in unordered)
+        # Before anything is changed: without a record nothing is.
+        ground.record(subject, JOB, "administer", "allowed", detail={"rewritten": unordered})
         if unordered:
             _publish(ground, lease, subject, moment, unordered, on_progress)
         removed = retention.clean(ground, lease)
-        ground.record(
-            subject, JOB, "administer", "allowed", detail={"rewritten": unordered, "removed": removed}
-        )
     wide = inspection.may_know_sizes(moment, subject)
     return Compacted(tuple(unordered) if wide else (), rows if wide else None, removed if wide else None)
 

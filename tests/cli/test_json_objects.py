@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ import pytest
 import typer
 
 from ringfence.cli import app
+from ringfence_governance.key_file import keys_home
 
 Call = Callable[..., Any]
 
 REPO = Path(__file__).resolve().parents[2]
-HEADING = re.compile(r"^## `ringfence ((?:label |member |policy )?[a-z]+).*$", re.MULTILINE)
+HEADING = re.compile(r"^## `ringfence ((?:keys |label |member |policy )?[a-z-]+).*$", re.MULTILINE)
 KEYS = re.compile(r"^JSON keys([^:]*): (.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 INGESTER, ADMIN, AUDITOR, CARL = (f"acme/user:{name}" for name in ("ingester", "ada", "olga", "carl"))
 
@@ -62,11 +65,17 @@ RUNS = {
     ("label expire", ""): ["STORE", "acme/label:cases", "--as", ADMIN, "--why", "x"],
     ("label list", ""): ["STORE", "--as", ADMIN],
     ("label history", ""): ["STORE", "acme/label:cases", "--as", AUDITOR],
+    ("keys rotate", ""): ["STORE", "--as", ADMIN, "--why", "x"],
+    ("keys status", ""): ["STORE", "--as", ADMIN],
     ("policy lint", ""): ["POLICY"],
     ("policy test", ""): ["POLICY"],
     ("policy diff", ""): ["STORE", "POLICY", "--as", ADMIN],
     ("policy apply", ""): ["STORE", "POLICY", "--as", ADMIN, "--why", "x"],
     ("policy show", ""): ["STORE", "--as", ADMIN],
+    ("relabel", ""): ["STORE", "OFFER", "acme/label:payroll", "--as", INGESTER, "--why", "x"],
+    ("erase", ""): ["STORE", "OFFER", "--as", INGESTER, "--why", "x"],
+    ("verify-erasure", ""): ["STORE", "CERTIFICATE", "--as", AUDITOR],
+    ("compact", ""): ["STORE", "--as", ADMIN],
     ("log", ""): ["STORE", "--as", AUDITOR],
     ("status", ""): ["STORE", "--as", ADMIN],
 }
@@ -90,8 +99,25 @@ def top_level(text: str) -> list[str]:
 
 
 @pytest.fixture
-def places(own_firm: Path, offer: str, sources: dict[str, Path], policy_folder: Path, tmp_path: Path) -> Any:
+def places(
+    call: Call,
+    own_firm: Path,
+    offer: str,
+    sources: dict[str, Path],
+    policy_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    # Keys of its own: what is erased under shared keys is erased from every copy that is opened.
+    monkeypatch.setenv("RINGFENCE_HOME", str(shutil.copytree(keys_home(), tmp_path / "home")))
+    certificate = tmp_path / "certificate.json"
+    certificate.write_text(
+        json.dumps({"store": "", "erasure": "", "documents": [], "signature": ""}), "utf-8"
+    )
+    # The label a document is given in these runs lets others in than the one it has.
+    call("grant", own_firm, INGESTER, "declassify", "*", "--as", ADMIN, "--why", "x")
     return {
+        "CERTIFICATE": certificate,
         "STORE": own_firm,
         "OFFER": offer,
         "FOLDER": sources["sales"],

@@ -23,7 +23,6 @@ from ringfence_governance.matcher_tree import Either
 from ringfence_governance.policy_index import PolicyIndex
 from ringfence_governance.policy_judge import Judge
 from ringfence_governance.policy_rows import PolicyRows, from_fields
-from ringfence_governance.shared_answers import SharedKeys
 from ringfence_governance.snapshot import Snapshot
 from ringfence_governance.subjects import Subject
 
@@ -125,10 +124,6 @@ def looks_up_one_name_of_several(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def shares_answers_between_known_and_unknown(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SharedKeys, "tells_apart", staticmethod(lambda leaf: leaf.text != "r.sub.known"))
-
-
 PLANTED = [
     ignores_denies,
     ignores_conditions_on_labels,
@@ -142,7 +137,6 @@ PLANTED = [
     keeps_a_decision_for_ever,
     knows_everybody,
     looks_up_one_name_of_several,
-    shares_answers_between_known_and_unknown,
 ]
 
 

@@ -26,6 +26,8 @@ MODES = ("vector", "text", "hybrid")
 TIMES = ("2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "yesterday")
 UNKNOWN_ID = "0123456789abcdef" * 2
 MALFORMED_IDS = ("", "docs/1.txt", "0" * 33, "A" * 32, "acme", "a/label:l0")
+CERTIFICATE = json.dumps({"store": UNKNOWN_ID, "erasure": UNKNOWN_ID, "documents": [], "signature": ""})
+"""Of an erasure that never was."""
 QUERIES = ("offer pump", "Meridian salary", "number1 number2 number3", "nothing of the sort", "l0 label")
 
 
@@ -95,6 +97,15 @@ def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
     yield "labels", bytes_of(lambda: list(reader.labels()))
     yield "diff", bytes_of(lambda: reader.diff_policy(SHIPPED))
     yield "apply", bytes_of(lambda: reader.apply_policy(SHIPPED, why="x"))
+    yield "compact", bytes_of(reader.compact)
+    yield "rotate keys", bytes_of(lambda: reader.rotate_keys(why="x"))
+    yield "keys status", bytes_of(reader.keys_status)
+    for found in (UNKNOWN_ID, *MALFORMED_IDS):
+        yield f"erase {found}", bytes_of(lambda f=found: reader.erase(f, why="x"))
+        for name in (NAMED[0], "a/label:none"):
+            yield f"relabel {found} {name}", bytes_of(lambda f=found, n=name: reader.relabel(f, n, why="x"))
+    for certificate in (CERTIFICATE, "{}"):
+        yield f"verify {certificate}", bytes_of(lambda c=certificate: reader.verify_erasure(c))
 
 
 def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
@@ -135,6 +146,13 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["label", "list", "STORE", *who]
     yield ["policy", "diff", "STORE", str(SHIPPED), *who]
     yield ["policy", "apply", "STORE", str(SHIPPED), *change]
+    yield ["compact", "STORE", *who]
+    yield ["keys", "rotate", "STORE", *change]
+    yield ["keys", "status", "STORE", *who]
+    yield ["erase", "STORE", UNKNOWN_ID, *change]
+    for name in (NAMED[0], "a/label:none"):
+        yield ["relabel", "STORE", UNKNOWN_ID, name, *change]
+    yield ["verify-erasure", "STORE", str(SHIPPED / "policy.csv"), *who]
     yield ["ingest", "STORE", "/nowhere/at/all", *who]
 
 
