@@ -114,3 +114,18 @@ def test_a_process_that_dies_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
         Partner(["bench.authority.size", "100", "100", str(RESULTS)]) as partner,
     ):
         partner.ask("build")
+
+
+def test_a_quick_run_of_who_may_read_finds_both_ways_alike() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(REPO / root) for root in ROOTS)}
+    run = subprocess.run(
+        [sys.executable, "-m", "bench.authority.listing", "--quick"],
+        cwd=REPO,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("\n| ") == 1 + 2, run.stdout
