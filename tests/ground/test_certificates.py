@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence_governance import certificates, erasure_proof
+from ringfence_governance import certificates, erasure_proof, key_file
 from ringfence_governance.byte_scan import BLOCK_BYTES, PATTERN_BYTES_MIN, Patterns, scan
 from ringfence_governance.errors import InvalidInput, Refused, StoreCorrupt
 
@@ -174,7 +174,7 @@ def test_the_signing_key_is_neither_the_master_key_nor_in_clear(erased: tuple[Wo
     secret = certificates.signing_key(world.ground.keys).private_bytes_raw()
     for file in (*world.path.rglob("*"), *world.keys.rglob("*")):
         assert file.is_dir() or secret not in file.read_bytes()
-    assert secret != world.ground.keys._master.secret
+    assert secret not in [key.secret for key in key_file.read(world.keys, world.ground.store_id)]
 
 
 # The scan itself.
