@@ -227,4 +227,4 @@ def test_a_label_that_casbin_denies_when_asked_again_lets_nothing_leave(
     }
     with pytest.raises(StoreCorrupt, match="not allowed when asked again"):
         ask[wrong]()
-    assert filled.records()[-1]["outcome"] == "error"
+    assert filled.records()[-1]["outcome"] == "alarm"
