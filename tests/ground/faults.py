@@ -53,9 +53,11 @@ def run(
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def chosen(count: int, some: int, seed: int) -> list[int]:
-    """Return `some` of the numbers from 1 to `count`, the first and the last among them."""
-    return sorted({1, count, *random.Random(seed).sample(range(1, count + 1), min(some, count))})
+def drawn(count: int, seed: int) -> list[int]:
+    """Return the numbers from 1 to `count` in a random order, the first and the last before the others."""
+    between = list(range(2, count))
+    random.Random(seed).shuffle(between)
+    return list(dict.fromkeys([1, count, *between]))
 
 
 class Faults:
