@@ -14,14 +14,14 @@ Source: docs/decisions/0011-keys.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, inspect, select, update
 
 from . import key_schema as schema
-from . import key_traces
 from .ambient import Ambient
-from .errors import StoreCorrupt
+from .errors import StoreBusy, StoreCorrupt
 from .key_generations import MasterGenerations, Prepared
 from .key_provider import FIRST_GENERATION, KeyProvider
 from .key_schema import generation_place, label_place, store_place
@@ -98,7 +98,9 @@ def migrate(former: FormerKeys, ambient: Ambient, labels: Iterable[LabelEntry]) 
     with former.database.write() as connection:
         if _is_former(connection):
             _carry_out(connection, former, ambient, list(labels))
-    key_traces.cleared(former.path)
+    # A reader may hold the older state; then the bytes go with the next checkpoint.
+    with suppress(StoreBusy):
+        former.database.checkpoint(0.0)
 
 
 def _is_former(connection: Connection) -> bool:

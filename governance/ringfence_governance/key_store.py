@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Delete, delete, func, insert, inspect, select
 
-from . import key_rewrapping, key_traces
+from . import key_rewrapping
 from . import key_schema as schema
 from .ambient import Ambient
 from .errors import KeyUnavailable, StoreBusy, StoreCorrupt, StoreVersionMismatch, WriterExpelled
@@ -32,6 +32,8 @@ from .sqlite_engine import SqliteDatabase
 
 T = TypeVar("T")
 
+CLEARED_WITHIN_S = 2.0
+"""How long a reader in another process is waited for before deleted keys are said to be not yet cleared."""
 FEW_KEYS = 200
 """Up to this many keys are looked up one by one; more are read in one scan."""
 
@@ -225,8 +227,16 @@ class KeyStore:
         return self.cleared()
 
     def cleared(self) -> bool:
-        """Say whether nothing that was deleted is left in a file beside the database. See :mod:`key_traces`."""
-        return key_traces.cleared(self._path)
+        """Force a checkpoint; say whether what was deleted is in no file. False: a reader holds an older state.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        try:
+            self._database.checkpoint(CLEARED_WITHIN_S)
+        except StoreBusy:
+            return False
+        return True
 
     def wraps_of(self, document_ids: Collection[str]) -> list[WrappedKey]:
         """Return every wrapped key of some documents, whatever atom it is for."""

@@ -99,21 +99,29 @@ class SqliteDatabase:
         with self.write() as connection:
             metadata.create_all(connection)
 
-    def checkpoint(self) -> None:
+    def checkpoint(self, within_s: float = BUSY_TIMEOUT_S) -> None:
         """Write everything into the file itself and empty the log beside it: what was deleted is in neither.
 
+        Args:
+            within_s: How long others who read the log are waited for.
+
         Raises:
-            StoreBusy: Others kept reading the log for longer than :data:`BUSY_TIMEOUT_S`.
+            StoreBusy: They kept reading it.
         """
-        until = time.monotonic() + BUSY_TIMEOUT_S
+        until = time.monotonic() + within_s
         with _named(self._name, "written"), self.engine.connect() as connection:
             cursor = connection.connection.cursor()
-            while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                if time.monotonic() > until:
-                    raise StoreBusy(
-                        f"another process is reading {self._name}; expected it to finish; try again"
-                    )
-                time.sleep(CHECKPOINT_PAUSE_S)
+            # Without it SQLite itself would wait as long as a transaction does.
+            cursor.execute("PRAGMA busy_timeout=0")
+            try:
+                while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                    if time.monotonic() > until:
+                        raise StoreBusy(
+                            f"another process is reading {self._name}; expected it to finish; try again"
+                        )
+                    time.sleep(CHECKPOINT_PAUSE_S)
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
         if (log := self._path.with_name(self._path.name + "-wal")).exists() and log.stat().st_size:
             raise StoreBusy(f"{self._name} was written meanwhile; what was deleted may still be in its log")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ringfence_governance import key_file, seal
+from ringfence_governance import key_file, key_store, seal
 from ringfence_governance.errors import RingfenceError, StoreCorrupt
 from ringfence_governance.key_file import MasterKey
 from ringfence_governance.key_local import KeyFile
@@ -206,6 +206,23 @@ def test_deleted_wraps_are_overwritten_in_the_database_file(filled: World) -> No
     filled.door.close()
     left = [file.name for file in filled.keys.iterdir() if blob in file.read_bytes()]
     assert left == []
+
+
+def test_deleted_wraps_are_not_said_to_be_gone_while_a_reader_holds_an_older_state(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_store, "CLEARED_WITHIN_S", 0.1)
+    keys, payroll = filled.ground.keys, filled.see(HAL).ids["pay/salaries.txt"]
+    (wrap,) = keys.wraps_of([payroll])
+    with database(filled.keys / "keys.db") as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM document_keys").fetchone()
+        assert not keys.forget([(payroll, wrap.atom)])
+        assert not keys.cleared()
+        assert any(wrap.wrapped in file.read_bytes() for file in filled.keys.glob("keys.db*"))
+        reader.execute("COMMIT")
+    assert keys.cleared()
+    assert not any(wrap.wrapped in file.read_bytes() for file in filled.keys.glob("keys.db*"))
 
 
 def test_a_wrap_is_no_key_in_clear(filled: World) -> None:
