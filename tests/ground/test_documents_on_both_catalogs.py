@@ -27,11 +27,15 @@ def kept(catalog_url: str | None, tmp_path: Path) -> Iterator[World]:
     world.door.close()
 
 
-def test_an_erased_document_and_what_was_made_from_it_are_gone_for_every_door(kept: World) -> None:
+def test_an_erased_document_and_what_was_made_from_it_are_gone_for_every_door(
+    kept: World, catalog_url: str | None
+) -> None:
     other = kept.second()
     parent, made = (other.see(ANN).ids[path] for path in ("one.txt", "made.txt"))
     (certificate,) = kept.door.erase(subject(DEX), [parent], WHY)
     assert certificate["clean"]
+    # What the certificate did not look at it says: the files of a server.
+    assert len(certificate["not_looked_at"]) == (catalog_url is not None)
     assert other.see(ANN).texts == ()
     assert rows(kept, "SELECT document_id FROM manifest") == []
     ((documents,),) = rows(kept, "SELECT documents FROM erasures WHERE certificate IS NOT NULL")
