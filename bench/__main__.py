@@ -6,70 +6,38 @@ Promise: one command, one run, one result file; the page is made from the file a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 from ringfence_governance.key_file import HOME_VARIABLE
 
 from . import ingest_cost, search_cost
+from .command import Command
 from .corpus import PARAGRAPHS, SEED, Corpus
-from .machine import QUIET_LOAD, machine
+from .machine import noted_machine
 from .page import page
-
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results" / "governed-against-plain.json"
-PAGE = HERE.parent / "docs" / "bench.md"
 
 
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
-    given = _arguments()
-    if given.render:
-        PAGE.write_text(page(json.loads(RESULTS.read_text("utf-8"))), "utf-8")
-        return
-    results = _measured(given)
-    text = page(results)
-    if given.out is not None:
-        given.out.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    elif not given.quick:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-        PAGE.write_text(text, "utf-8")
-    print(text)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    command = Command("python -m bench", __doc__, "governed-against-plain.json", "bench.md", page)
+    parser = command.parser()
     parser.add_argument("--passages", type=int, default=20_000, help="how many are ingested and searched")
     parser.add_argument("--model-passages", type=int, default=300, help="with MiniLM; 0: not at all")
     parser.add_argument("--rounds", type=int, default=3, help="ingests of each kind")
     parser.add_argument("--questions", type=int, default=20, help="for each share and mode")
-    parser.add_argument(
-        "--quick", action="store_true", help="tiny numbers, to see that it runs; keeps nothing"
-    )
-    parser.add_argument("--out", type=Path, help="write the results there and leave the page as it is")
-    parser.add_argument(
-        "--render", action="store_true", help="only make docs/bench.md from the stored results"
-    )
     given = parser.parse_args()
     if given.quick:
         given.passages, given.model_passages, given.rounds, given.questions = 200, 0, 1, 1
     if given.passages % PARAGRAPHS or given.passages < 2 * PARAGRAPHS:
         parser.error(f"--passages must be a multiple of {PARAGRAPHS} from {2 * PARAGRAPHS}")
-    return given
+    command.carry_out(given, lambda: _measured(given))
 
 
 def _measured(given: argparse.Namespace) -> dict[str, object]:
-    where = machine()
-    if not where["quiet"]:
-        print(
-            f"note: load average {where['load_before']} before the start, above {QUIET_LOAD}: "
-            "the times will be larger and apart; the result says so",
-            file=sys.stderr,
-        )
+    where = noted_machine()
     folder = Path(tempfile.mkdtemp(prefix="ringfence-bench-"))
     # A key home of the run's own; the processes it starts inherit it.
     os.environ[HOME_VARIABLE] = str(folder / "keys")

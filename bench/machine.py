@@ -44,6 +44,18 @@ def machine() -> dict[str, object]:
     }
 
 
+def noted_machine() -> dict[str, object]:
+    """Return that, and say on standard error if the machine is not quiet."""
+    where = machine()
+    if not where["quiet"]:
+        print(
+            f"note: load average {where['load_before']} before the start, above {QUIET_LOAD}: "
+            "the times will be larger and apart; the result says so",
+            file=sys.stderr,
+        )
+    return where
+
+
 def in_a_process(command: Sequence[str]) -> dict[str, Any]:
     """Run a module of this package in a Python of its own; return the JSON it prints."""
     done = subprocess.run(

@@ -6,8 +6,6 @@ compared takes turns within the run.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -18,7 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.machine import QUIET_LOAD, machine
+from bench.command import Command
+from bench.machine import noted_machine
 
 from . import opening
 from .clock import summary
@@ -26,47 +25,16 @@ from .page import page
 from .partner import Partner
 from .plan import FULL, QUICK, SEED, Plan
 
-HERE = Path(__file__).resolve().parents[1]
-RESULTS = HERE / "results" / "authority.json"
-PAGE = HERE.parent / "docs" / "bench-authority.md"
-
 
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
-    given = _arguments()
-    if given.render:
-        PAGE.write_text(page(json.loads(RESULTS.read_text("utf-8"))), "utf-8")
-        return
-    results = _measured(QUICK if given.quick else FULL)
-    text = page(results)
-    if given.out is not None:
-        given.out.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    elif not given.quick:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-        PAGE.write_text(text, "utf-8")
-    print(text)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.authority", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="tiny numbers, to see that it runs; keeps nothing"
-    )
-    parser.add_argument("--out", type=Path, help="write the results there and leave the page as it is")
-    parser.add_argument(
-        "--render", action="store_true", help="only make docs/bench-authority.md from the stored results"
-    )
-    return parser.parse_args()
+    command = Command("python -m bench.authority", __doc__, "authority.json", "bench-authority.md", page)
+    given = command.parser().parse_args()
+    command.carry_out(given, lambda: _measured(QUICK if given.quick else FULL))
 
 
 def _measured(plan: Plan) -> dict[str, object]:
-    where = machine()
-    if not where["quiet"]:
-        print(
-            f"note: load average {where['load_before']} before the start, above {QUIET_LOAD}: "
-            "the times will be larger and apart; the result says so",
-            file=sys.stderr,
-        )
+    where = noted_machine()
     folder = Path(tempfile.mkdtemp(prefix="ringfence-bench-"))
     try:
         sets, foreign = _sizes(plan, folder)

@@ -9,16 +9,14 @@ are compared; a difference ends the run.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from bench.machine import machine
+from bench.command import Command
+from bench.machine import noted_machine
 from bench.policy_world import NOW, TENANTS, world
 from ringfence_governance import listings
 from ringfence_governance.label_table import LabelTable
@@ -26,9 +24,6 @@ from ringfence_governance.matcher_tree import NotCompilable
 from ringfence_governance.shared_answers import SharedKeys
 from ringfence_governance.snapshot import Snapshot
 
-HERE = Path(__file__).resolve().parents[1]
-RESULTS = HERE / "results" / "who.json"
-PAGE = HERE.parent / "docs" / "bench-who.md"
 PEOPLE, QUICK_PEOPLE = 10_000, 50
 """Of each tenant."""
 LABELS, QUICK_LABELS = 3_000, 30
@@ -38,19 +33,15 @@ SEED = 20
 
 def main() -> None:
     """Read the command line, measure, write result file and page, print the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small, and nothing is written")
-    quick = parser.parse_args().quick
-    results = measured(*((QUICK_PEOPLE, QUICK_LABELS, QUICK_ASKED) if quick else (PEOPLE, LABELS, ASKED)))
-    text = page(results)
-    if not quick:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-        PAGE.write_text(text, "utf-8")
-    print(text)
+    command = Command("python -m bench.authority.listing", __doc__, "who.json", "bench-who.md", page)
+    given = command.parser().parse_args()
+    sizes = (QUICK_PEOPLE, QUICK_LABELS, QUICK_ASKED) if given.quick else (PEOPLE, LABELS, ASKED)
+    command.carry_out(given, lambda: measured(*sizes))
 
 
 def measured(people: int, labels: int, asked: int) -> dict[str, Any]:
     """Return the times of some labels of one tenant, both ways."""
+    where = noted_machine()
     made = world(labels, people * TENANTS, SEED, per_person=1)
     snapshot = Snapshot.build(made.rows())
     table = LabelTable(1, made.labels)
@@ -68,7 +59,7 @@ def measured(people: int, labels: int, asked: int) -> dict[str, Any]:
         rows.append(
             {"readers": len(shared.readers), "shared_s": between - started, "alone_s": ended - between}
         )
-    return {"people": people, "rules": people * TENANTS, "rows": rows, "machine": machine()}
+    return {"people": people, "rules": people * TENANTS, "rows": rows, "machine": where}
 
 
 def page(results: Mapping[str, Any]) -> str:

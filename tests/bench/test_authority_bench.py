@@ -5,16 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-REPO = Path(__file__).resolve().parents[2]
-ROOTS = ("sdk", "retrieval", "ingest", "governance", "policies", ".")
-TIMEOUT_S = 240
+from .runs import REPO, ROOTS, quick_run, run
+
 RESULTS = REPO / "bench" / "results" / "authority.json"
 
 
@@ -33,21 +30,7 @@ def page_of(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_quick_run_gives_every_row_and_leaves_the_page_alone(tmp_path: Path) -> None:
-    page = REPO / "docs" / "bench-authority.md"
-    before = page.read_bytes()
-    out = tmp_path / "results.json"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(REPO / root) for root in ROOTS)}
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.authority", "--quick", "--out", str(out)],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(out.read_text("utf-8"))
+    printed, results = quick_run("bench.authority", "bench-authority.md", tmp_path)
     settings = results["settings"]
     assert [[row["labels"], row["rules"]] for row in results["sets"]] == settings["sizes"]
     assert [row["rules"] for row in results["foreign"]["rows"]] == [200, 800]
@@ -63,8 +46,7 @@ def test_a_quick_run_gives_every_row_and_leaves_the_page_alone(tmp_path: Path) -
     for row in results["revocation"]:
         assert row["visible_ms"]["count"] == row["visible_elsewhere_ms"]["count"] == 2
         assert row["journal_rows"] >= row["rules"] + row["labels"]
-    assert "extrapolated" in done.stdout
-    assert page.read_bytes() == before
+    assert "extrapolated" in printed
 
 
 def test_the_page_is_that_of_the_stored_results(stored: dict[str, Any], page_of: Any) -> None:
@@ -117,15 +99,6 @@ def test_a_process_that_dies_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_quick_run_of_who_may_read_finds_both_ways_alike() -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(REPO / root) for root in ROOTS)}
-    run = subprocess.run(
-        [sys.executable, "-m", "bench.authority.listing", "--quick"],
-        cwd=REPO,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.count("\n| ") == 1 + 2, run.stdout
+    done = run("bench.authority.listing", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n| ") == 1 + 2, done.stdout

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).resolve().parents[2]
-ROOTS = ("sdk", "retrieval", "ingest", "governance", "policies", ".")
-TIMEOUT_S = 240
+from .runs import REPO, quick_run, run
 
 
 def test_a_quick_run_gives_every_row_and_leaves_the_page_alone(tmp_path: Path) -> None:
-    page = REPO / "docs" / "bench.md"
-    before = page.read_bytes()
-    out = tmp_path / "results.json"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(REPO / root) for root in ROOTS)}
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", "--out", str(out)],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(out.read_text("utf-8"))
+    printed, results = quick_run("bench", "bench.md", tmp_path)
     (ingest,) = results["ingest"]
     assert set(ingest["kinds"]) == {"pipeline", "plain", "governed"}
     assert ingest["passages"] == results["settings"]["passages"]
@@ -39,20 +20,11 @@ def test_a_quick_run_gives_every_row_and_leaves_the_page_alone(tmp_path: Path) -
     }
     assert results["search"][-1]["readable"] == ingest["passages"], "the last reader reads everything"
     assert results["search"][0]["readable"] < ingest["passages"]
-    assert "| governed (text search included) |" in done.stdout
-    assert page.read_bytes() == before
+    assert "| governed (text search included) |" in printed
 
 
 def test_a_wrong_argument_is_a_misuse() -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(REPO / root) for root in ROOTS)}
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "--passages", "15"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    done = run("bench", "--passages", "15")
     assert done.returncode == 2
     assert "error: --passages must be a multiple of 10 from 20" in done.stderr
 
