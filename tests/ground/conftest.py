@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from .past_times import DORA, LEE
 from .policy_files import OWN, OWN_LABELS, PAYROLL, SALARIES, STAFF
 from .postgres_server import Server, running
 from .worlds import World, bundle, copy_world, draft, label, make_world
@@ -83,3 +85,20 @@ def catalog_url(request: pytest.FixtureRequest) -> str | None:
         return None
     server: Server = request.getfixturevalue("postgres")
     return server.url
+
+
+@pytest.fixture
+def still(filled: World) -> World:
+    """A store with documents whose clock goes on only when a test says so."""
+    filled.clock.step = timedelta(0)
+    filled.clock.advance(10)
+    return filled
+
+
+@pytest.fixture
+def ids(still: World) -> dict[str, str]:
+    """Path → document id, of acme's documents."""
+    found: dict[str, str] = {}
+    for who in (DORA, "acme/user:ann", LEE):
+        found |= still.see(who).ids
+    return found
