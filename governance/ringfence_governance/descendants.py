@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from .lance_tables import LanceTables, Versions
 
 DERIVED = "derived"
 """Kind of the edge from what was made to a document, or passage, that went into it."""
+CHUNK = "chunk"
+"""Kind of the edge from a passage to its document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,18 @@ class Reach:
     edges: frozenset[str]
 
 
-def reach(tables: LanceTables, versions: Versions, documents: Collection[str]) -> Reach:
-    """Return the documents, everything made from them, and all rows of both."""
+def reach(
+    tables: LanceTables, versions: Versions, documents: Collection[str], *, ever: bool = False
+) -> Reach:
+    """Return the documents, everything made from them, and all rows of both.
+
+    What was made from a passage that is there no more was made from its document; and what was made from a
+    document that was removed was made from that one's inputs: the edges stay.
+
+    Args:
+        ever: Whether what once was made from them counts too, though it was written anew since from other
+            inputs. Who asks what to keep somebody from takes it; who asks what to destroy does not.
+    """
     found: set[str] = set()
     chunks: set[str] = set()
     edges: set[str] = set()
@@ -39,21 +52,47 @@ def reach(tables: LanceTables, versions: Versions, documents: Collection[str]) -
     while waiting:
         found |= waiting
         own = tables.ids_by("chunks", versions["chunks"], "document_id", waiting)
-        own_chunks = {chunk for ids in own.values() for chunk in ids}
-        chunks |= own_chunks
-        nodes = waiting | own_chunks
-        for held in tables.ids_by("edges", versions["edges"], "child", nodes).values():
-            edges.update(held)
-        made = tables.rows_by("edges", versions["edges"], "parent", nodes, ["child", "kind"])
+        chunks |= {chunk for ids in own.values() for chunk in ids}
+        passages = {
+            row["child"] for row in _edges(tables, versions, "parent", waiting) if row["kind"] == CHUNK
+        }
+        nodes = waiting | chunks | passages
+        edges.update(row["id"] for row in _edges(tables, versions, "child", nodes))
+        made = _edges(tables, versions, "parent", nodes)
         edges.update(row["id"] for row in made)
-        waiting = {row["child"] for row in made if row["kind"] == DERIVED} - found
+        waiting = {row["child"] for row in _derived(tables, versions, made, ever=ever)} - found
     return Reach(frozenset(found), frozenset(chunks), frozenset(edges))
 
 
-def parents(tables: LanceTables, versions: Versions, documents: Collection[str]) -> dict[str, set[str]]:
-    """Return, for each document, the documents and passages it was made from."""
-    found: dict[str, set[str]] = {document: set() for document in documents}
-    for row in tables.rows_by("edges", versions["edges"], "child", documents, ["parent", "kind"]):
-        if row["kind"] == DERIVED:
-            found[row["child"]].add(row["parent"])
-    return found
+def parents(tables: LanceTables, versions: Versions, document: str) -> frozenset[str]:
+    """Return the documents that a document, as it was last written, was made from, itself or a passage of them."""
+    made = _edges(tables, versions, "child", [document])
+    named = {row["parent"] for row in _derived(tables, versions, made, ever=False)}
+    passages = {
+        row["child"]: row["parent"]
+        for row in _edges(tables, versions, "child", named)
+        if row["kind"] == CHUNK
+    }
+    return frozenset(passages.get(parent, parent) for parent in named)
+
+
+def _edges(
+    tables: LanceTables, versions: Versions, column: str, nodes: Collection[str]
+) -> list[dict[str, Any]]:
+    return tables.rows_by("edges", versions["edges"], column, nodes, ["child", "parent", "kind", "run_id"])
+
+
+def _derived(
+    tables: LanceTables, versions: Versions, edges: Collection[dict[str, Any]], *, ever: bool
+) -> list[dict[str, Any]]:
+    """Return the edges of derivation; those of the run that last wrote the child alone, unless `ever`."""
+    derived = [row for row in edges if row["kind"] == DERIVED]
+    if ever or not derived:
+        return derived
+    children = {row["child"] for row in derived}
+    written = {
+        row["id"]: row["run_id"]
+        for row in tables.rows_by("documents", versions["documents"], "id", children, ["run_id"])
+    }
+    # One that was removed has no newer writing.
+    return [row for row in derived if written.get(row["child"], row["run_id"]) == row["run_id"]]

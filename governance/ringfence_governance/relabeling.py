@@ -4,9 +4,10 @@ Promise: document, passages, edges, keys and all derivatives change in one
 publication: no reader meets a moment with the weaker of two labels. What was
 made from the document stays readable only by who may read all its inputs.
 
-A derivative's label is what its inputs' labels are now, and its own. Which
-part was its own is known unless it had the label of an input; then all its old
-parts stay, which can only keep somebody out.
+What was made from it keeps all parts its label has, and gets those of the new
+one: a derivative is never lowered with its input, since which part was its
+own, or came from an input that is gone, cannot be told from the label. To
+lower it, relabel it itself.
 
 Source: DESIGN.md §5 (*Seal*), §7.
 """
@@ -47,15 +48,15 @@ class Relabelled:
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """A document, all that was made from it, and what those came from besides.
+    """A document, all that was made from it, and what it came from itself.
 
     Args:
-        labels: Document → its label now, of the family and of all its inputs.
-        parents: Document of the family → the documents it was made from.
+        labels: Document → its label now, of the document and all that was ever made from it.
+        inputs: The labels now of what the document itself was made from.
     """
 
     labels: Mapping[str, LabelEntry]
-    parents: Mapping[str, frozenset[str]]
+    inputs: tuple[LabelEntry, ...]
 
 
 def relabel(
@@ -99,8 +100,7 @@ def _require(
         atom = _atom(ground, moment, document_id)
         _require_rights(ground, subject, moment, document_id, atom, choice)
         family = _family(ground, moment, document_id)
-        inputs = [family.labels[parent] for parent in sorted(family.parents[document_id])]
-        if not WriteAuthority(ground, subject).may_replace(choice, atom, inputs):
+        if not WriteAuthority(ground, subject).may_replace(choice, atom, family.inputs):
             raise WriteRefused(
                 "its label would be lower than the one it has; expected an equal or higher one, "
                 "or the right to declassify; nothing was changed"
@@ -145,18 +145,13 @@ def _require_rights(
 
 def _family(ground: Ground, moment: Moment, document_id: str) -> _Family:
     tables, versions = ground.tables, moment.publication.versions
-    reached = descendants.reach(tables, versions, [document_id]).documents
-    inputs = descendants.parents(tables, versions, reached)
-    named = {each for found in inputs.values() for each in found}
-    passages = tables.rows_by("chunks", versions["chunks"], "id", named, ["document_id"])
-    document_of = {row["id"]: row["document_id"] for row in passages}
-    parents = {each: {document_of.get(parent, parent) for parent in found} for each, found in inputs.items()}
-    wanted = reached.union(*parents.values())
-    rows = tables.rows_by("documents", versions["documents"], "id", wanted, ["atom"])
+    reached = descendants.reach(tables, versions, [document_id], ever=True).documents
+    parents = descendants.parents(tables, versions, document_id)
+    rows = tables.rows_by("documents", versions["documents"], "id", reached | parents, ["atom"])
     labels = {row["id"]: moment.table.entries[row["atom"]] for row in rows}
-    # What was removed has no label any more; what came from it keeps the parts it had from there.
     return _Family(
-        labels, {each: frozenset(parents[each] & labels.keys()) for each in reached & labels.keys()}
+        {each: label for each, label in labels.items() if each in reached},
+        tuple(labels[each] for each in sorted(parents & labels.keys())),
     )
 
 
@@ -164,9 +159,8 @@ def _interned(
     ground: Ground, writer: WriteAuthority, family: _Family, document_id: str, choice: LabelChoice
 ) -> dict[str, LabelEntry]:
     """Return the new label of each document of the family."""
-    own = {each: _own_parts(family, each) for each in family.parents}
-    own[document_id] = flatten([writer.intern(choice, ())])
-    parts = _spread(family, own)
+    given = flatten([writer.intern(choice, ()), *family.inputs])
+    parts = {each: given | _parts(label) for each, label in family.labels.items()} | {document_id: given}
     table = ground.moment().table
     return {
         each: table.by_id[next(iter(found))]
@@ -174,31 +168,6 @@ def _interned(
         else catalog_labels.intern_compound(ground.catalog, found)
         for each, found in parts.items()
     }
-
-
-def _own_parts(family: _Family, document: str) -> frozenset[str]:
-    """Return the parts a document has by itself; all of them where that cannot be told."""
-    whole = _parts(family.labels[document])
-    inherited = {part for parent in family.parents[document] for part in _parts(family.labels[parent])}
-    return frozenset(whole - inherited) or whole
-
-
-def _spread(family: _Family, own: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
-    """Return the parts of each document of the family: its own, and those of all its inputs.
-
-    Documents may have been written from each other; so parts are added until none is new.
-    """
-    parts = dict(own)
-    moved = True
-    while moved:
-        moved = False
-        for document, parents in family.parents.items():
-            found = parts[document].union(
-                *(parts.get(parent) or _parts(family.labels[parent]) for parent in parents)
-            )
-            if found != parts[document]:
-                parts[document], moved = found, True
-    return parts
 
 
 def _parts(entry: LabelEntry) -> frozenset[str]:
