@@ -93,9 +93,18 @@ def parsed(text: str | bytes) -> dict[str, Any]:
         found = json.loads(text, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or not {"store", "erasure", "documents", SIGNATURE} <= set(found):
+    if not isinstance(found, dict) or not _is_one(found):
         raise InvalidInput("certificate: found no certificate; expected the JSON object that an erasure gave")
     return found
+
+
+def _is_one(found: dict[str, Any]) -> bool:
+    documents = found.get("documents")
+    return (
+        all(isinstance(found.get(name), str) for name in ("store", "erasure", SIGNATURE))
+        and isinstance(documents, list)
+        and all(isinstance(each, str) for each in documents)
+    )
 
 
 def canonical(value: object) -> bytes:

@@ -48,6 +48,9 @@ class Compacted:
 def compact(ground: Ground, subject: Subject, *, on_progress: OnProgress | None = None) -> Compacted:
     """Order the tables' rows by label, publish them, and remove what is not needed.
 
+    Args:
+        on_progress: Called for who may know the store's sizes alone.
+
     Raises:
         Refused: The subject may not administer his tenant.
         StoreBusy: A writer is at work. A dead one's place is taken.
@@ -66,10 +69,11 @@ def compact(ground: Ground, subject: Subject, *, on_progress: OnProgress | None 
         rows = sum(ground.tables.rows(name, versions[name]) for name in unordered)
         # Before anything is changed: without a record nothing is.
         ground.record(subject, JOB, "administer", "allowed", detail={"rewritten": unordered})
+        wide = inspection.may_know_sizes(moment, subject)
         if unordered:
-            _publish(ground, lease, subject, moment, unordered, on_progress)
+            # Progress counts the rows of all tenants.
+            _publish(ground, lease, subject, moment, unordered, on_progress if wide else None)
         removed = retention.clean(ground, lease)
-    wide = inspection.may_know_sizes(moment, subject)
     return Compacted(tuple(unordered) if wide else (), rows if wide else None, removed if wide else None)
 
 

@@ -200,8 +200,11 @@ def verify(
     with ground.catalog.read() as connection:
         known = {entry.erasure_id: entry for entry in erasure_ledger.entries(connection)}
         stored = ground.catalog.meta(connection, "certificate_key")
-    entry = known.get(str(given["erasure"]))
-    if not (wide or (not canaries and _may_audit(ground, auditor, entry))):
+    entry = known.get(given["erasure"])
+    if not wide and entry is not None and not _may_audit(ground, auditor, entry):
+        # One he may not audit is answered as one there never was.
+        entry = None
+    if not wide and (canaries or (entry is None and not _may_audit_tenant(ground, auditor))):
         ground.record(auditor, "verify_erasure", "audit", "refused")
         raise Refused(
             f"{auditor.person} may not verify this erasure", hint="ask an auditor of the document's tenant"
@@ -251,11 +254,15 @@ def _claim(name: str, holds: bool, found: object = None) -> dict[str, Any]:
     return {"claim": name, "holds": holds, "found": found}
 
 
-def _may_audit(ground: Ground, auditor: Subject, entry: Entry | None) -> bool:
+def _may_audit_tenant(ground: Ground, auditor: Subject) -> bool:
+    """Whether the subject may audit his whole tenant."""
+    moment = ground.moment()
+    return authority.allowed_on_policy(moment.snapshot, auditor, auditor.tenant, "audit", moment.now)
+
+
+def _may_audit(ground: Ground, auditor: Subject, entry: Entry) -> bool:
     """Whether the subject may audit every label the erased documents had."""
     moment = ground.moment()
-    if entry is None:
-        return authority.allowed_on_policy(moment.snapshot, auditor, auditor.tenant, "audit", moment.now)
     labels = [moment.table.entries[atom] for atom in set(entry.told(ground.catalog)["atoms"].values())]
     return bool(labels) and all(
         authority.allowed(moment.snapshot, auditor, label, moment.table, "audit", moment.now)

@@ -272,7 +272,8 @@ class Reader(Administering):
         Nobody's answer changes by it, and readers go on beside it.
 
         Args:
-            on_progress: Called with table, rows written, and rows to write.
+            on_progress: Called with table, rows written, and rows to write; for who may audit or administer
+                every tenant alone.
 
         Raises:
             Refused: This subject may not administer.

@@ -5,12 +5,14 @@ Each of these once let somebody in, left something behind, or took what was nobo
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from ringfence_governance import certificates
 from ringfence_governance.drafts import SourceIdentity
-from ringfence_governance.errors import Refused
+from ringfence_governance.errors import InvalidInput, Refused
 
 from .worlds import WHY, World, draft, label, make_world, subject
 
@@ -130,3 +132,40 @@ def test_a_certificate_names_to_nobody_what_another_asked_for_besides(world: Wor
     (certificate,) = world.door.erase(subject(DEX), [own, hidden], WHY)
     assert set(certificate["documents"]) == {own, hidden}
     assert world.door.erase(subject(PAM), [own], WHY) == []
+
+
+BEA, BO, OLGA = "borealis/user:bea", "borealis/user:bo", "acme/user:olga"
+
+
+def of_borealis(world: World) -> str:
+    made = draft("b", "the foundry", "borealis/label:plans")
+    (document,) = world.put(made, who=BO, source=source("b"))
+    return document
+
+
+def test_progress_of_compacting_tells_no_rows_of_other_tenants(world: World) -> None:
+    put(world, "a", "the canteen", PAYROLL)
+    put(world, "c", "the canteen again")
+    of_borealis(world)
+    seen: list[object] = []
+    world.door.compact(subject(BEA), on_progress=lambda *facts: seen.append(facts))
+    assert seen == []
+
+
+def test_an_erasure_of_another_tenant_is_verified_as_one_there_never_was(world: World) -> None:
+    assert world.add("p", OLGA, "acme", "acme/policy", "audit", "any", "*", "-", "-", "allow")
+    assert world.add("p", BO, "borealis", "*", "delete", "any", "*", "-", "-", "allow", who=BEA)
+    (certificate,) = world.door.erase(subject(BO), [of_borealis(world)], WHY)
+    certificate["signature"] = "00"
+    unknown = certificate | {"erasure": "0" * 32}
+    told = [world.door.verify_erasure(subject(OLGA), each) for each in (certificate, unknown)]
+    assert told[0]["claims"] == told[1]["claims"]
+    assert not told[0]["holds"]
+
+
+@pytest.mark.parametrize("wrong", [{"erasure": [1]}, {"documents": 5}, {"documents": [[1]]}, {"store": None}])
+def test_what_only_looks_like_a_certificate_is_none(wrong: dict[str, object]) -> None:
+    whole = {"store": "", "erasure": "", "documents": [], "signature": ""}
+    assert certificates.parsed(json.dumps(whole)) == whole
+    with pytest.raises(InvalidInput, match="found no certificate"):
+        certificates.parsed(json.dumps(whole | wrong))
