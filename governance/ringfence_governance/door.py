@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from . import (
     auditor_log,
+    bucket_stores,
     compaction,
     erasure,
     erasure_proof,
@@ -30,7 +31,9 @@ from . import (
     store_files,
 )
 from .ambient import Ambient
+from .bucket import is_uri
 from .drafts import LabelChoice, SourceIdentity
+from .errors import InvalidInput
 from .ground import Ground
 from .ingestion import Ingestion
 from .kept_changes import Reasoned
@@ -61,7 +64,7 @@ class Door:
     @classmethod
     def create(
         cls,
-        path: Path,
+        path: Path | str,
         bundle: PolicyBundle,
         admin: str,
         *,
@@ -69,27 +72,62 @@ class Door:
         keys: str = "file",
         ambient: Ambient | None = None,
         catalog: str | None = None,
+        storage_options: Mapping[str, str] | None = None,
     ) -> tuple[Door, Path]:
-        """Make a new store; return its door and the file that holds or names its key.
+        """Make a new store in a folder or at an address; return its door and the file that holds or names its key.
 
-        See :func:`store_files.create`.
+        See :func:`store_files.create` and :func:`bucket_stores.create`.
         """
-        created = store_files.create(
-            path, bundle, admin, ambient or Ambient(), keys_home=keys_home, keys=keys, catalog=catalog
-        )
+        ambient = ambient or Ambient()
+        if isinstance(path, str) and is_uri(path):
+            created = bucket_stores.create(
+                path,
+                bundle,
+                admin,
+                ambient,
+                keys_home=keys_home,
+                keys=keys,
+                catalog=catalog,
+                options=storage_options,
+            )
+        else:
+            _refuse_options(storage_options)
+            created = store_files.create(
+                Path(path), bundle, admin, ambient, keys_home=keys_home, keys=keys, catalog=catalog
+            )
         return cls(created.ground), created.key_path
+
+    @staticmethod
+    def is_store(path: Path | str, *, storage_options: Mapping[str, str] | None = None) -> bool:
+        """Say whether a store of any format lies at a place.
+
+        See :func:`store_files.is_store` and :func:`bucket_stores.is_store`.
+        """
+        if isinstance(path, str) and is_uri(path):
+            return bucket_stores.is_store(path, storage_options)
+        _refuse_options(storage_options)
+        return store_files.is_store(Path(path))
 
     @classmethod
     def open(
         cls,
-        path: Path,
+        path: Path | str,
         *,
         keys_home: Path | None = None,
         ambient: Ambient | None = None,
         catalog: str | None = None,
+        storage_options: Mapping[str, str] | None = None,
     ) -> Door:
-        """Open a store. See :func:`store_files.open_store`."""
-        return cls(store_files.open_store(path, ambient or Ambient(), keys_home=keys_home, catalog=catalog))
+        """Open a store. See :func:`store_files.open_store` and :func:`bucket_stores.open_store`."""
+        ambient = ambient or Ambient()
+        if isinstance(path, str) and is_uri(path):
+            return cls(
+                bucket_stores.open_store(
+                    path, ambient, keys_home=keys_home, catalog=catalog, options=storage_options
+                )
+            )
+        _refuse_options(storage_options)
+        return cls(store_files.open_store(Path(path), ambient, keys_home=keys_home, catalog=catalog))
 
     def began_with(self, bundle: PolicyBundle) -> bool:
         """Say whether the store was made with this policy. See :func:`policy_changes.began_with`."""
@@ -241,3 +279,8 @@ class Door:
         """See :func:`relabeling.relabel`. What others made from it is not told."""
         done = relabeling.relabel(self.__ground, subject, document_id, choice, reason)
         return {"document": document_id, "changed": done.changed}
+
+
+def _refuse_options(options: Mapping[str, str] | None) -> None:
+    if options:
+        raise InvalidInput("storage_options: found some for a store in a folder; expected none, or s3://…")

@@ -91,13 +91,14 @@ class Ground:
         keys: KeyStore,
         ambient: Ambient,
         keys_folder: Path,
+        tables: LanceTables,
     ) -> None:
         self.root = root
         self.store_id = store_id
         self.catalog = catalog
         self.keys = keys
         self.ambient = ambient
-        self.tables = LanceTables(root / "lance")
+        self.tables = tables
         self.audit = AuditLog(root / "audit", catalog)
         self.lineage = Lineage(root / "lineage", store_id, ambient)
         self.erasures = LedgerCopy(keys_folder)

@@ -27,10 +27,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lance.dataset import serialize_row_addrs
 
-from . import durable_files, lance_upkeep
+from . import bucket, lance_upkeep
 from .atom_sets import AtomSet
 from .errors import StoreCorrupt, StoreError
 from .lance_upkeep import follows
+from .table_places import FolderPlace, TablePlace
 
 CONSEQUENCES = {"written": "nothing was published", "cleaned": "older versions may be left"}
 """What it means if something cannot be done; else nothing was read."""
@@ -98,10 +99,10 @@ class RowAtoms:
 class LanceTables:
     """The Lance tables of one store, by name and version."""
 
-    __slots__ = ("_root", "_row_atoms")
+    __slots__ = ("_place", "_row_atoms")
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, place: Path | TablePlace) -> None:
+        self._place: TablePlace = FolderPlace(place) if isinstance(place, Path) else place
         self._row_atoms = functools.lru_cache(maxsize=8)(self._scan_row_atoms)
 
     def __repr__(self) -> str:
@@ -116,10 +117,10 @@ class LanceTables:
         import lancedb
 
         with _named("the tables", "written"):
-            database = lancedb.connect(str(self._root))
+            database = lancedb.connect(self._place.uri, storage_options=self._place.options)
             for name, schema in SCHEMAS.items():
                 database.create_table(name, schema=schema)
-            durable_files.sync_new(self._root, ())
+            self._place.make_safe(())
         return {name: self._open(name).version for name in TABLES}
 
     def holds(self, name: str, version: int) -> bool:
@@ -231,11 +232,10 @@ class LanceTables:
         """
         versions = dict(published)
         for name, change in changes.items():
-            folder = self._root / f"{name}.lance"
             with _named(f"the {name} table", "written"):
-                known = durable_files.names(folder)
+                known = self._place.names(name)
                 versions[name] = self._write_table(name, published[name], change)
-                durable_files.sync_new(folder, known)
+                self._place.make_safe(known, name)
                 self._read_whole(name, versions[name])
         return versions
 
@@ -276,10 +276,10 @@ class LanceTables:
         """
         dataset = self._open(name, version)
         dataset.validate()
-        data = self._root / f"{name}.lance" / "data"
+        sizes = self._place.sizes(name)
         for fragment in dataset.get_fragments():
             for file in fragment.data_files():
-                if (data / file.path).stat().st_size != file.file_size_bytes:
+                if sizes.get(file.path) != file.file_size_bytes:
                     raise StoreError(f"the {name} table was not written whole; nothing was published")
         dataset.scanner(columns=["id", "atom"]).to_table()
 
@@ -289,7 +289,10 @@ class LanceTables:
         report = change.on_progress or (lambda *_: None)
         batches = lance_upkeep.in_order(dataset, order, lambda done: report(name, done, len(order)))
         reader = pa.RecordBatchReader.from_batches(dataset.schema, batches)
-        made = lance.write_dataset(reader, str(self._root / f"{name}.lance"), mode="overwrite")
+        place = self._place
+        made = lance.write_dataset(
+            reader, place.table(name), mode="overwrite", storage_options=place.options
+        )
         version = follows(made.version, version)
         if made.count_rows() != len(order) or not self.is_clustered(name, version):
             raise StoreError(f"the {name} table was not written whole; nothing was published")
@@ -311,7 +314,9 @@ class LanceTables:
 
     def _open(self, name: str, version: int | None = None) -> lance.LanceDataset:
         with _named(f"the {name} table", "opened"):
-            return lance.dataset(str(self._root / f"{name}.lance"), version=version)
+            return lance.dataset(
+                self._place.table(name), version=version, storage_options=self._place.options
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,4 +378,4 @@ def _reason(error: Exception) -> str:
         return "no space left on the disk"
     if "permission denied" in text:
         return "permission denied"
-    return type(error).__name__
+    return bucket.reason(error) or type(error).__name__

@@ -47,7 +47,8 @@ FORMAT = 1
 """The store's layout; another number is refused."""
 MARKER = "store.json"
 MODE = "sealed"
-FOLDERS = ("lance", "audit", "lineage")
+TABLES = "lance"
+FOLDERS = ("audit", "lineage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +94,23 @@ def create(
     path = path.absolute()
     place = CatalogPlace.asked_for(catalog)
     actor(admin)
-    rows = _with_admin(bundle.rows, admin)
+    rows = with_admin(bundle.rows, admin)
     Snapshot.build(rows)
     _refuse_occupied(path)
     store_id = ambient.new_id("store")
-    folder = key_file.keys_folder(store_id, keys_home)
+    folder = new_keys_folder(store_id, keys_home)
     key_file.refuse_inside(path, folder)
-    if folder.exists():
-        # Never undone below: it is not ours.
-        raise KeyUnavailable(f"key folder: {str(folder)!r} exists already; expected none for a new store")
     building = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
     made = building
     try:
         provider, key_path = key_choice.create(folder, store_id, ambient, keys)
         building.mkdir(mode=0o700, parents=True)
         keys_database = KeyStore(folder / key_file.KEYS_DATABASE, store_id, provider, ambient)
-        _build(building, folder, store_id, keys_database, bundle, admin, ambient, place)
+        (building / TABLES).mkdir(mode=0o700)
+        tables = LanceTables(building / TABLES)
+        build(building, folder, store_id, keys_database, bundle, admin, ambient, place, tables)
+        (building / MARKER).write_text(marker_text(store_id, place), encoding="utf-8")
+        durable_files.sync_new(building, ())
         made = building.replace(path)
         durable_files.sync(path.parent)
     except OSError as error:
@@ -139,9 +141,29 @@ def open_store(
     """
     path = path.absolute()
     store_id, place = _marker(path)
-    place = place.overridden(catalog)
+    key_file.refuse_inside(path, key_file.keys_folder(store_id, keys_home))
+    tables = LanceTables(path / TABLES)
+    return opened(path, store_id, place.overridden(catalog), tables, ambient, keys_home)
+
+
+def opened(
+    path: Path,
+    store_id: str,
+    place: CatalogPlace,
+    tables: LanceTables,
+    ambient: Ambient,
+    keys_home: Path | None,
+) -> Ground:
+    """Open the parts of a store whose marker was read.
+
+    Args:
+        path: The folder of the log, and of the catalog if that is a file.
+
+    Raises:
+        StoreError: As in :func:`open_store`.
+        KeyUnavailable: As in :func:`open_store`.
+    """
     folder = key_file.keys_folder(store_id, keys_home)
-    key_file.refuse_inside(path, folder)
     provider = key_choice.open_provider(folder, store_id, ambient)
     if not (folder / key_file.KEYS_DATABASE).is_file():
         raise KeyUnavailable(
@@ -154,14 +176,14 @@ def open_store(
         if key_migration.is_former(folder / key_file.KEYS_DATABASE):
             _migrate_keys(folder, store_id, provider, database, ambient)
         key_store.check_format()
-        opened = Catalog(database, store_id, key_store, ambient)
-        opened.migrate()
-        key_rotation.refuse_retired(opened, key_store)
+        found = Catalog(database, store_id, key_store, ambient)
+        found.migrate()
+        key_rotation.refuse_retired(found, key_store)
     except BaseException:
         database.close()
         key_store.close()
         raise
-    ground = Ground(path, store_id, opened, key_store, ambient, folder)
+    ground = Ground(path, store_id, found, key_store, ambient, folder, tables)
     try:
         erasure.reconcile(ground)
     except BaseException:
@@ -185,7 +207,19 @@ def _migrate_keys(
         former.close()
 
 
-def _build(
+def new_keys_folder(store_id: str, keys_home: Path | None) -> Path:
+    """Return the folder for a new store's keys.
+
+    Raises:
+        KeyUnavailable: It is there already; it is not ours, and must not be removed when making fails.
+    """
+    folder = key_file.keys_folder(store_id, keys_home)
+    if folder.exists():
+        raise KeyUnavailable(f"key folder: {str(folder)!r} exists already; expected none for a new store")
+    return folder
+
+
+def build(
     path: Path,
     folder: Path,
     store_id: str,
@@ -194,7 +228,9 @@ def _build(
     admin: str,
     ambient: Ambient,
     place: CatalogPlace,
+    tables: LanceTables,
 ) -> None:
+    """Make the parts of a store in a folder that nobody knows yet; all but the marker, durably."""
     for name in FOLDERS:
         (path / name).mkdir(mode=0o700)
     keys.create_store_keys()
@@ -205,7 +241,7 @@ def _build(
         "why": MADE,
         "ticket": "",
     }
-    versions = LanceTables(path / "lance").create()
+    versions = tables.create()
     run_id = ambient.new_id("run", "init")
     with catalog.write() as connection:
         _journal(catalog, connection, keys, bundle, admin, record)
@@ -223,10 +259,13 @@ def _build(
         publications.publish(catalog, connection, run_id, 0, versions)
     catalog.close()
     keys.close()
-    marker = {"format": FORMAT, "mode": MODE, "store": store_id, **place.to_mapping()}
-    (path / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
     durable_files.sync_new(path, ())
     durable_files.sync_new(folder, ())
+
+
+def marker_text(store_id: str, place: CatalogPlace) -> str:
+    """Return what a store's marker says."""
+    return json.dumps({"format": FORMAT, "mode": MODE, "store": store_id, **place.to_mapping()}) + "\n"
 
 
 def _journal(
@@ -238,7 +277,7 @@ def _journal(
     record: dict[str, object],
 ) -> None:
     """Write what the store begins with as the journal's first rows, and define its labels."""
-    labels, rows = bundle.labels, _with_admin(bundle.rows, admin)
+    labels, rows = bundle.labels, with_admin(bundle.rows, admin)
     defined = [Change("label_defined", label=(each.name, each.definition.to_mapping())) for each in labels]
     numbers = journal.append(catalog, connection, defined, record)
     keys.ensure_label_keys(
@@ -251,7 +290,8 @@ def _journal(
     journal.append(catalog, connection, given, record | {"why": GIVEN})
 
 
-def _with_admin(rows: PolicyRows, admin: str) -> PolicyRows:
+def with_admin(rows: PolicyRows, admin: str) -> PolicyRows:
+    """Return a policy in which the admin may ingest and administer in his own tenant."""
     tenant = tenant_of(admin)
     added: list[Row] = [
         Rule(admin, tenant, "*", "ingest", "any", "*", TIME_MIN, TIME_MAX, "allow"),
@@ -290,13 +330,27 @@ def _refuse_occupied(path: Path) -> None:
 
 def _marker(path: Path) -> tuple[str, CatalogPlace]:
     try:
-        found = json.loads((path / MARKER).read_text(encoding="utf-8"))
+        content = (path / MARKER).read_bytes()
     except FileNotFoundError:
         raise StoreError(
             f"store: found none at {str(path)!r}; expected a folder made by 'ringfence init'",
             hint="check the path, or make a store there with 'ringfence init'",
         ) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise StoreCorrupt(f"store: {MARKER} cannot be read ({type(error).__name__})") from None
+    return parsed_marker(content)
+
+
+def parsed_marker(content: bytes) -> tuple[str, CatalogPlace]:
+    """Return the store's id and where its catalog is, as a marker says.
+
+    Raises:
+        StoreVersionMismatch: It is of another format.
+        StoreCorrupt: It is no marker.
+    """
+    try:
+        found = json.loads(content.decode())
+    except ValueError as error:
         raise StoreCorrupt(f"store: {MARKER} cannot be read ({type(error).__name__})") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("mode") != MODE:
         raise StoreVersionMismatch(

@@ -6,7 +6,7 @@ path an application could read by; every question goes through a subject.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from ringfence_governance.door import Door
 from ringfence_governance.drafts import LabelChoice
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.policy_text import load_directory, shipped_default
-from ringfence_governance.store_files import default_admin, is_store
+from ringfence_governance.store_files import default_admin
 from ringfence_governance.subjects import Subject, local_user
 from ringfence_ingest.documents import Document, Source
 from ringfence_ingest.embedders import Embedder
@@ -44,7 +44,7 @@ class Store:
     __slots__ = ("__door", "__embedder", "__path", "__weakref__", "key_path")
 
     def __init__(
-        self, door: Door, path: Path, embedder: str | Embedder | None, key_path: Path | None
+        self, door: Door, path: Path | str, embedder: str | Embedder | None, key_path: Path | None
     ) -> None:
         self.__door = door
         self.__path = path
@@ -162,17 +162,23 @@ def create(
     embedder: str | Embedder | None = None,
     catalog: str | None = None,
     keys: str = "file",
+    storage_options: Mapping[str, str] | None = None,
 ) -> Store:
     """Make a new store and open it; `store.key_path` says where its master key is.
 
     Args:
-        path: A new or empty folder.
+        path: A new or empty folder; or `s3://BUCKET/PREFIX`, where nothing lies yet. Of a store in a bucket
+            the log, and the catalog if it is a file, are in `$RINGFENCE_HOME/STORE_ID.local`.
         policy: A folder with `policy.csv` and, if it likes, `labels.yaml`; None for the default policy.
         admin: Who may ingest and administer in his tenant; None for the operating-system user.
         embedder: `minilm` (default), `hash`, the path of a SentenceTransformer, or an embedder.
         catalog: `postgresql://USER@HOST:PORT/DATABASE` for a catalog that several machines use; None for a
             file in the store. A password in it is used and not written down.
         keys: What keeps the master key: `file`, `environment`, `aws-kms` (a new KMS key) or `aws-kms:KEY`.
+        storage_options: How a bucket is reached: `aws_endpoint`, `aws_region`, `aws_access_key_id`,
+            `aws_secret_access_key`, `aws_session_token`, `aws_virtual_hosted_style_request`, `allow_http`.
+            What is not given comes from the standard variables (`AWS_ENDPOINT_URL` and so on). None is
+            written down.
 
     Raises:
         StoreError: Something is there already, or the Postgres cannot be reached.
@@ -181,8 +187,10 @@ def create(
     """
     bundle = shipped_default() if policy is None else load_directory(Path(policy))
     chosen = admin if admin is not None else default_admin()
-    door, key_path = Door.create(Path(path), bundle, chosen, keys=keys, catalog=catalog)
-    return Store(door, Path(path), embedder, key_path)
+    door, key_path = Door.create(
+        path, bundle, chosen, keys=keys, catalog=catalog, storage_options=storage_options
+    )
+    return Store(door, path, embedder, key_path)
 
 
 @public
@@ -193,11 +201,12 @@ def open(  # noqa: A001
     admin: str | None = None,
     embedder: str | Embedder | None = None,
     catalog: str | None = None,
+    storage_options: Mapping[str, str] | None = None,
 ) -> Store:
     """Open a store; make it if there is none.
 
     Args:
-        path: The store's folder.
+        path: The store's folder, or `s3://BUCKET/PREFIX`.
         policy: Read when the store is made. A store that stands has its own policy, changed by journaled
             rows alone, so a folder given for it must hold nothing the store did not begin with; another one is
             applied with :meth:`Reader.apply_policy`.
@@ -205,6 +214,7 @@ def open(  # noqa: A001
         embedder: As in :func:`create`; None takes the model the store's vectors were made with.
         catalog: As in :func:`create` when the store is made. For a store that stands: where its Postgres
             is now, or the URL with its password; None takes the one the store was made with.
+        storage_options: As in :func:`create`.
 
     Raises:
         InvalidInput: `policy` differs from the policy the store was made with, or `catalog` is given and
@@ -212,13 +222,15 @@ def open(  # noqa: A001
         StoreError: As in :func:`create`; or the store is of another version.
         KeyUnavailable: Its key is missing or may not be used.
     """
-    if not is_store(Path(path)):
-        return create(path, policy, admin=admin, embedder=embedder, catalog=catalog)
-    door = Door.open(Path(path), catalog=catalog)
+    if not Door.is_store(path, storage_options=storage_options):
+        return create(
+            path, policy, admin=admin, embedder=embedder, catalog=catalog, storage_options=storage_options
+        )
+    door = Door.open(path, catalog=catalog, storage_options=storage_options)
     if policy is not None and not door.began_with(load_directory(Path(policy))):
         door.close()
         raise InvalidInput(
             f"policy: {str(policy)!r} is not the one the store was made with; expected none, or that one; "
             "a standing store's policy changes by apply_policy ('ringfence policy apply'), grant, revoke and member"
         )
-    return Store(door, Path(path), embedder, None)
+    return Store(door, path, embedder, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,7 +20,7 @@ def decoded(text: str) -> str:
     )
 
 
-StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.")]
+StorePath = Annotated[str, typer.Argument(metavar="STORE", help="The store's folder, or s3://BUCKET/PREFIX.")]
 ObjectId = Annotated[str, typer.Argument(metavar="OBJECT", help="Id of a document or passage.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 AsSubject = Annotated[

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ringfence.store import Store
 
 
-def opened(path: Path, embedder: str | None = None) -> Store:
+def opened(path: str, embedder: str | None = None) -> Store:
     """Open a store that is there; unlike the SDK's `open`, never make one.
 
     Raises:
@@ -23,11 +23,11 @@ def opened(path: Path, embedder: str | None = None) -> Store:
         KeyUnavailable: Its key cannot be used.
     """
     import ringfence
-    from ringfence_governance.store_files import is_store
+    from ringfence_governance.door import Door
 
-    if not is_store(path):
+    if not Door.is_store(path):
         raise ringfence.InvalidInput(
-            f"store: found none at {str(path)!r}; expected a folder made by 'ringfence init'",
+            f"store: found none at {path!r}; expected a folder made by 'ringfence init'",
             hint="check the path, or make a store there with 'ringfence init'",
         )
     return ringfence.open(path, embedder=embedder)
@@ -52,7 +52,7 @@ def init(
         typer.Option(
             "--catalog",
             metavar="URL",
-            help="A Postgres that keeps the catalog. Without it: a file in the store.",
+            help="A Postgres that keeps the catalog. Without it: a file in the store, or beside the keys' folder.",
         ),
     ] = None,
     keys: Annotated[
@@ -67,13 +67,14 @@ def init(
 ) -> None:
     """Make a new store and its key file."""
     import ringfence
+    from ringfence_governance.bucket import is_uri
     from ringfence_governance.catalog_url import shown
     from ringfence_governance.store_files import default_admin
 
     chosen = default_admin() if admin is None else admin
     with ringfence.create(store, policy, admin=chosen, keys=keys, catalog=catalog) as made:
         facts = {
-            "store": str(store.absolute()),
+            "store": store if is_uri(store) else str(Path(store).absolute()),
             "key_file": str(made.key_path),
             "admin": chosen,
             "policy": None if policy is None else str(policy.absolute()),
