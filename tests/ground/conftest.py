@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from .object_server import BUCKET, ObjectServer, running_objects
 from .past_times import DORA, LEE
 from .policy_files import OWN, OWN_LABELS, PAYROLL, SALARIES, STAFF
 from .postgres_server import Server, running
@@ -102,3 +104,18 @@ def ids(still: World) -> dict[str, str]:
     for who in (DORA, "acme/user:ann", LEE):
         found |= still.see(who).ids
     return found
+
+
+@pytest.fixture(scope="session")
+def objects() -> Iterator[ObjectServer]:
+    """A real object store."""
+    with running_objects() as server:
+        yield server
+
+
+@pytest.fixture
+def address(objects: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where a store of the test's own may be made in object storage; the environment says how it is reached."""
+    for name, value in objects.environment().items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{tmp_path.name}-{os.urandom(4).hex()}"

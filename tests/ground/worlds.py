@@ -144,7 +144,10 @@ class World:
 
     @property
     def path(self) -> Path:
-        return self.folder / "store"
+        """The store's folder; of a store in a bucket, that of its log and catalog."""
+        if isinstance(place_of(self.folder), Path):
+            return self.folder / "store"
+        return self.keys.with_name(f"{self.keys.name}.local")
 
     @property
     def home(self) -> Path:
@@ -202,6 +205,12 @@ class World:
         return sorted((self.path / "audit").glob("*.jsonl"))
 
 
+def place_of(folder: Path) -> Path | str:
+    """A world's store: the folder in it, or the address of a bucket that a file in it names."""
+    named = folder / "address"
+    return named.read_text() if named.exists() else folder / "store"
+
+
 def subject(who: str) -> Subject:
     return Subject(who)
 
@@ -227,16 +236,20 @@ def make_world(
     admin: str = ADMIN,
     catalog: str | None = None,
     keys: str = "file",
+    address: str | None = None,
 ) -> World:
     """Make a new store; with a seed, its ids and keys are those of every store of that seed.
 
+    With an address it is in that bucket; how it is reached comes from the environment.
     With a URL its catalog is in that Postgres; the password to open it again comes from PGPASSWORD.
     """
     clock = SteppingClock()
     ambient = Ambient(clock, SeededRandomness(seed)) if seed else Ambient(clock)
     folder.mkdir(parents=True, exist_ok=True)
+    if address is not None:
+        (folder / "address").write_text(address)
     door, _ = Door.create(
-        folder / "store",
+        place_of(folder),
         policy or bundle(),
         admin,
         keys_home=folder / "keys",
@@ -251,7 +264,7 @@ def open_world(folder: Path, clock: SteppingClock | None = None) -> World:
     clock = clock or SteppingClock()
     ambient = Ambient(clock)
     return World(
-        folder, Door.open(folder / "store", keys_home=folder / "keys", ambient=ambient), clock, ambient
+        folder, Door.open(place_of(folder), keys_home=folder / "keys", ambient=ambient), clock, ambient
     )
 
 
