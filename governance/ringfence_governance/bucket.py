@@ -48,8 +48,10 @@ _REASONS: tuple[tuple[tuple[str, ...], str], ...] = (
         ("accessdenied", "403 forbidden", "permissiondenied", "status 403", "denied", "privileges"),
         "access is denied",
     ),
-    (("timed out", "timeouterror"), "the server did not answer in time"),
-    (("connection refused", "error sending request", "connect error", "dns"), "the server cannot be reached"),
+    (
+        ("timed out", "timeouterror", "connection refused", "error sending request", "connect error", "dns"),
+        "the server cannot be reached, or does not answer",
+    ),
     (("503", "500 internal", "slowdown"), "the server is in trouble"),
 )
 """Words in an error of an object store, and what they mean; the error's own text may hold addresses."""
