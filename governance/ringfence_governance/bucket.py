@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SCHEME = "s3://"
 CONNECT_S, REQUEST_S, RETRIES, RETRY_S = 5, 30, 2, 8
 """How long to wait for a connection and for an answer, and how often and how long to ask again."""
+BLOCK_BYTES = 4 << 20
+"""How much of an object is in memory at once while it is read through."""
 
 ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
@@ -158,6 +160,28 @@ class Bucket:
                 if reason(error) == "there is no such bucket":
                     raise
                 return None
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield an object's content, some megabytes at a time.
+
+        Raises:
+            FileNotFoundError: There is none.
+            StoreError: It cannot be read.
+        """
+        with self._named("read"):
+            import obstore
+            from obstore.exceptions import NotFoundError
+
+            try:
+                found = obstore.get(self._store(), self._key(name))
+            except (NotFoundError, FileNotFoundError) as error:
+                if reason(error) == "there is no such bucket":
+                    raise
+                found = None
+            if found is not None:
+                yield from map(bytes, found.stream(min_chunk_size=BLOCK_BYTES))
+                return
+        raise FileNotFoundError(name)
 
     def add(self, name: str, content: bytes) -> None:
         """Write an object that is not there yet; of two who do, one is refused.

@@ -1,6 +1,6 @@
-"""Look for byte strings in every file beneath some folders.
+"""Look for byte strings in every file beneath some folders, and in every object of a bucket.
 
-Promise: every byte of every file is read, and what was looked at is said:
+Promise: every byte of every file and object is read, and what was looked at is said:
 names, sizes and digests. A file that cannot be read is an error, never left
 out; one that vanishes while it is read is reported as such.
 """
@@ -8,9 +8,12 @@ out; one that vanishes while it is read is reported as such.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +25,10 @@ PATTERN_BYTES_MIN = 6
 PATTERN_BYTES_MAX = 4096
 BLOCK_BYTES = 4 << 20
 """How much of a file is looked at together; the blocks overlap by the longest pattern."""
+
+
+Readable: TypeAlias = tuple[str, Callable[[], Iterable[bytes]]]
+"""The name of a file or an object, and what reads it from its beginning, block by block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +110,22 @@ class Patterns:
         }
 
 
-def scan(folders: Mapping[str, Path], patterns: Patterns) -> Scanned:
-    """Read every file beneath the folders.
+def scan(folders: Mapping[str, Path], patterns: Patterns, objects: Iterable[Readable] = ()) -> Scanned:
+    """Read every file beneath the folders, and objects that lie elsewhere.
 
     Args:
         folders: How names of its files begin → folder.
+        objects: Each with its name; one that is gone by now raises FileNotFoundError when it is read.
 
     Raises:
-        StoreError: A file cannot be read.
+        StoreError: A file or an object cannot be read.
     """
     seen: list[FileSeen] = []
     vanished: list[str] = []
     found: set[tuple[str, str]] = set()
-    for name, path in _files(folders):
+    for name, blocks in chain(_files(folders), objects):
         try:
-            file, kinds = _read(name, path, patterns)
+            file, kinds = _read(name, blocks(), patterns)
         except FileNotFoundError:
             vanished.append(name)
             continue
@@ -129,23 +137,28 @@ def scan(folders: Mapping[str, Path], patterns: Patterns) -> Scanned:
     return Scanned(tuple(seen), tuple(vanished), tuple(sorted(found)))
 
 
-def _files(folders: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
+def _files(folders: Mapping[str, Path]) -> Iterator[Readable]:
     for prefix, folder in folders.items():
         for path in sorted(folder.rglob("*")):
             if path.is_file() or path.is_symlink():
-                yield f"{prefix}/{path.relative_to(folder)}", path
+                yield f"{prefix}/{path.relative_to(folder)}", partial(_blocks, path)
 
 
-def _read(name: str, path: Path, patterns: Patterns) -> tuple[FileSeen, set[str]]:
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
+
+
+def _read(name: str, blocks: Iterable[bytes], patterns: Patterns) -> tuple[FileSeen, set[str]]:
     digest = hashlib.sha256()
     kinds: set[str] = set()
     size, kept = 0, b""
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-            size += len(block)
-            kinds |= patterns.kinds_in(kept + block)
-            kept = (kept + block)[1 - patterns.longest :]
+    for block in blocks:
+        digest.update(block)
+        size += len(block)
+        kinds |= patterns.kinds_in(kept + block)
+        kept = (kept + block)[1 - patterns.longest :]
     return FileSeen(name, size, digest.hexdigest()), kinds
 
 

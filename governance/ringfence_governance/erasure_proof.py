@@ -40,8 +40,8 @@ __all__ = [
 ]
 
 FOLDER = "certificates"
-STORE, KEYS = "store", "keys"
-"""How names of files begin: in the store's folder, in the folder of its keys."""
+STORE, KEYS, TABLES = "store", "keys", "tables"
+"""How names begin: of files in the store's folder and in the folder of its keys, of objects in its bucket."""
 ID_KINDS = frozenset({"document", "row"})
 IDS_MAY_REMAIN = (
     f"{STORE}/catalog.db",
@@ -118,7 +118,7 @@ def certificate(ground: Ground, entry: Entry, left: Traces, canaries: Sequence[b
         "clean": not found,
         "key_generation": ground.keys.generation,
         "older_keys": OLDER_KEYS,
-        "not_looked_at": list(ground.catalog.elsewhere),
+        "not_looked_at": [*ground.catalog.elsewhere, *ground.tables.elsewhere],
         "software": _software(),
     }
     details = {
@@ -283,7 +283,8 @@ def _kinds(
 
 
 def _scan(ground: Ground, kinds: Mapping[bytes, str]) -> Scanned:
-    return scan({STORE: ground.root, KEYS: ground.erasures.folder}, Patterns(kinds))
+    tables = ((f"{TABLES}/{name}", blocks) for name, blocks in ground.tables.outside())
+    return scan({STORE: ground.root, KEYS: ground.erasures.folder}, Patterns(kinds), tables)
 
 
 def _forbidden(scanned: Scanned) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ Source: DESIGN.md §5 and §7.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,15 @@ class LanceTables:
 
     def __reduce__(self) -> str:
         raise TypeError("tables cannot be pickled")
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """What of the tables may lie where it cannot be looked at."""
+        return self._place.elsewhere
+
+    def outside(self) -> Iterator[tuple[str, Callable[[], Iterable[bytes]]]]:
+        """Yield every object of theirs that lies outside the store's folder. See :class:`TablePlace`."""
+        return self._place.outside()
 
     def create(self) -> Versions:
         """Make the empty tables as a LanceDB database; return their versions."""
@@ -290,9 +299,7 @@ class LanceTables:
         batches = lance_upkeep.in_order(dataset, order, lambda done: report(name, done, len(order)))
         reader = pa.RecordBatchReader.from_batches(dataset.schema, batches)
         place = self._place
-        made = lance.write_dataset(
-            reader, place.table(name), mode="overwrite", storage_options=place.options
-        )
+        made = lance.write_dataset(reader, place.table(name), mode="overwrite", storage_options=place.options)
         version = follows(made.version, version)
         if made.count_rows() != len(order) or not self.is_clustered(name, version):
             raise StoreError(f"the {name} table was not written whole; nothing was published")

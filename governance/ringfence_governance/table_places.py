@@ -6,10 +6,11 @@ what writes and reads tables does not know which it has.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from . import durable_files
 from .bucket import Bucket
@@ -37,6 +38,13 @@ class TablePlace(Protocol):
 
     def sizes(self, name: str) -> Mapping[str, int]:
         """Return the size of each of a table's data files."""
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """What of the tables may lie where it cannot be looked at."""
+
+    def outside(self) -> Iterator[tuple[str, Callable[[], Iterable[bytes]]]]:
+        """Yield every object that lies outside the store's folder: its name beneath the place, and what reads it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -72,6 +80,12 @@ class FolderPlace:
         data = self._folder(name) / "data"
         return {file.name: file.stat().st_size for file in data.iterdir()} if data.is_dir() else {}
 
+    elsewhere: ClassVar[tuple[str, ...]] = ()
+
+    def outside(self) -> Iterator[tuple[str, Callable[[], Iterable[bytes]]]]:
+        """Yield nothing: the folder is in the store's."""
+        yield from ()
+
     def _folder(self, name: str | None) -> Path:
         return self.root if name is None else self.root / f"{name}.lance"
 
@@ -106,3 +120,12 @@ class BucketPlace:
     def sizes(self, name: str) -> Mapping[str, int]:
         """Return the sizes as the server has them."""
         return self.bucket.beneath(f"{name}.lance").beneath("data").sizes()
+
+    elsewhere: ClassVar[tuple[str, ...]] = (
+        "versions and copies that the bucket keeps of objects that were removed or replaced, if it is set to",
+    )
+
+    def outside(self) -> Iterator[tuple[str, Callable[[], Iterable[bytes]]]]:
+        """Yield every object, of tables and of what a writer left unfinished."""
+        for name in sorted(self.bucket.sizes()):
+            yield name, partial(self.bucket.blocks, name)

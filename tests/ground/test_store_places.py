@@ -6,17 +6,21 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import obstore
 import pytest
 
+from ringfence_governance import erasure_proof
+from ringfence_governance.descendants import Reach
 from ringfence_governance.errors import StoreBusy, StoreError, WriterExpelled
 from ringfence_governance.lance_tables import LanceTables, TableChange
 from ringfence_governance.reading import Answer, GrantedReader
 
 from .dying import PUBLICATIONS, Instants, state_after, watched, write_publication
+from .object_server import BUCKET, ObjectServer
 from .test_crash import kill_and_look, seen, views
-from .worlds import World, draft, label, make_world, open_world, subject
+from .worlds import ADMIN, WHY, World, draft, label, make_world, open_world, subject
 
-HAL, DEX = "acme/user:hal", "acme/user:dex"
+HAL, DEX, OLGA = "acme/user:hal", "acme/user:dex", "acme/user:olga"
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -116,6 +120,66 @@ def test_of_writers_who_commit_at_once_none_publishes_over_another(world: World)
     for row_id, version in given.items():
         found = world.ground.tables.scan("documents", version, atoms, [])["id"].to_pylist()
         assert sorted(found) == sorted(set(ids) - {row_id}), "another writer's change rode along"
+
+
+def everything(world: World, place: str | None, objects: ObjectServer) -> dict[str, bytes]:
+    """Every file of the store and of its keys, and every object in its bucket."""
+    found = {
+        str(path.relative_to(world.folder)): path.read_bytes()
+        for path in world.folder.rglob("*")
+        if path.is_file()
+    }
+    return found | ({} if place is None else objects.objects(place.removeprefix(f"s3://{BUCKET}/")))
+
+
+def test_an_erased_document_is_in_no_file_and_no_object_and_the_certificate_says_what_was_read(
+    world: World, place: str | None, objects: ObjectServer
+) -> None:
+    erased, _ = world.put(draft("a", "one\ntwo"), draft("b", "stays"), who=DEX)
+    world.put(draft("a", "three"), who=DEX)
+    versions = world.ground.moment().publication.versions
+    cells = erasure_proof.traces(
+        world.ground, versions, Reach(frozenset({erased}), frozenset(), frozenset())
+    ).cells
+    before = b"".join(everything(world, place, objects).values())
+    assert cells
+    assert all(cell in before for cell in cells)
+    (certificate,) = world.door.erase(subject(DEX), [erased], WHY)
+    after = everything(world, place, objects)
+    assert not [cell for cell in cells if any(cell in content for content in after.values())]
+    assert certificate["clean"]
+    assert world.see(HAL).texts == ("stays",)
+    whole = world.door.verify_erasure(subject(OLGA), certificate)
+    assert whole["holds"], whole
+    if place is not None:
+        assert any("the bucket keeps" in each for each in certificate["not_looked_at"])
+
+
+def test_an_erasure_reads_every_object_of_the_bucket(
+    address: str, tmp_path: Path, objects: ObjectServer
+) -> None:
+    world = make_world(tmp_path / "world", address=address)
+    (erased,) = world.put(draft("a", "one"), who=DEX)
+    stray = f"{address.removeprefix(f's3://{BUCKET}/')}/{world.ground.store_id}/lance/chunks.lance/data/stray"
+    obstore.put(objects.store(), stray, bytes(9 << 20) + f"left: {erased}".encode())
+    (certificate,) = world.door.erase(subject(DEX), [erased], WHY)
+    assert not certificate["clean"]
+    assert not world.door.verify_erasure(subject(OLGA), certificate)["holds"]
+    world.door.close()
+
+
+def test_compaction_puts_the_rows_of_one_label_together_and_changes_no_answer(world: World) -> None:
+    hr = label("acme/user:dora", "acme/group:hr")
+    for number in range(4):
+        world.put(draft(f"{number}", f"text {number}"), draft(f"h{number}", f"hr {number}", hr), who=DEX)
+    before = world.see(HAL)
+    versions = world.ground.moment().publication.versions
+    assert not world.ground.tables.is_clustered("chunks", versions["chunks"])
+    world.door.compact(subject(ADMIN))
+    versions = world.ground.moment().publication.versions
+    assert world.ground.tables.is_clustered("chunks", versions["chunks"])
+    after = world.see(HAL)
+    assert (after.ids, after.texts, after.chunks) == (before.ids, before.texts, before.chunks)
 
 
 @pytest.fixture(scope="session")
