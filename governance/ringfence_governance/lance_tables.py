@@ -13,10 +13,10 @@ Source: DESIGN.md §5 and §7.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ from lance.dataset import serialize_row_addrs
 from . import bucket, lance_upkeep
 from .atom_sets import AtomSet
 from .errors import StoreCorrupt, StoreError
+from .fragment_facts import facts_of
 from .lance_upkeep import follows
+from .row_map import FragmentFacts, Part, RowMap, TableRows
 from .table_places import FolderPlace, TablePlace
 
 CONSEQUENCES = {"written": "nothing was published", "cleaned": "older versions may be left"}
@@ -83,27 +85,14 @@ Versions = Mapping[str, int]
 """One publication: table → Lance version."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowAtoms:
-    """Where each row of one table version lies, and the atom it carries.
-
-    Args:
-        addresses: uint64 of shape (n,).
-        atoms: int32 of shape (n,), same order.
-    """
-
-    addresses: npt.NDArray[np.uint64]
-    atoms: npt.NDArray[np.int32]
-
-
 class LanceTables:
     """The Lance tables of one store, by name and version."""
 
-    __slots__ = ("_place", "_row_atoms")
+    __slots__ = ("_map", "_place")
 
     def __init__(self, place: Path | TablePlace) -> None:
         self._place: TablePlace = FolderPlace(place) if isinstance(place, Path) else place
-        self._row_atoms = functools.lru_cache(maxsize=8)(self._scan_row_atoms)
+        self._map = RowMap()
 
     def __repr__(self) -> str:
         return "LanceTables(…)"
@@ -140,7 +129,21 @@ class LanceTables:
 
     def count(self, name: str, version: int, atoms: Collection[int]) -> int:
         """Return how many rows carry one of `atoms`."""
-        return int(np.isin(self._row_atoms(name, version).atoms, _array(atoms)).sum())
+        return self._rows(name, version).count(_atom_set(atoms))
+
+    def parts(self, name: str, version: int, atoms: AtomSet | None) -> tuple[Part, ...]:
+        """Return where the rows of some atoms lie, by atom and fragment; None for all atoms, to compare identities."""
+        return self._rows(name, version).parts(atoms)
+
+    def scan_parts(self, name: str, version: int, parts: Sequence[Part], columns: Sequence[str]) -> pa.Table:
+        """Return the rows of some parts of one table version, in no particular order, with `_rowaddr`.
+
+        Raises:
+            StoreCorrupt: A row of another atom came back. No row is returned.
+        """
+        addresses = np.concatenate([part.addresses for part in parts])
+        names = list(dict.fromkeys(["id", "atom", *columns]))
+        return self._masked(name, version, {part.atom for part in parts}, names, _allowlist(addresses), None)
 
     def scan(
         self,
@@ -170,27 +173,38 @@ class LanceTables:
             return self._open(name, version).schema.empty_table().select(names)
         mask = self._mask(name, version, atoms)
         condition = None if ids is None else pc.field(id_column).isin(sorted(_opaque(ids)))
+        return self._masked(name, version, atoms, names, mask, condition).select(names)
+
+    def _masked(
+        self,
+        name: str,
+        version: int,
+        atoms: Collection[int],
+        columns: list[str],
+        mask: bytes,
+        condition: pc.Expression | None,
+    ) -> pa.Table:
         dataset = self._open(name, version)
         with _named(f"the {name} table", "read"):
-            scanner = dataset.scanner(columns=names, filter=condition, row_addr_allowlist=mask)
+            scanner = dataset.scanner(
+                columns=columns, filter=condition, row_addr_allowlist=mask, with_row_address=True
+            )
             rows: pa.Table = scanner.to_table()
         if not np.isin(rows["atom"].to_numpy(), _array(atoms)).all():
             raise StoreCorrupt("the scan returned a row outside the grant; no result leaves")
         return rows
 
     def _mask(self, name: str, version: int, atoms: Collection[int]) -> bytes:
-        rows = self._row_atoms(name, version)
-        allowed = rows.addresses[np.isin(rows.atoms, _array(atoms))]
-        mask: bytes | None = serialize_row_addrs(allowed.tolist())
-        if mask is None:
-            raise StoreError("no row mask could be made; without one nothing is read")
-        return mask
+        return _allowlist(self._rows(name, version).addresses(_atom_set(atoms)))
 
-    def _scan_row_atoms(self, name: str, version: int) -> RowAtoms:
+    def _rows(self, name: str, version: int) -> TableRows:
+        return self._map.of(name, version, lambda: self._facts(name, version))
+
+    def _facts(self, name: str, version: int) -> list[FragmentFacts]:
         dataset = self._open(name, version)
-        with _named(f"the {name} table", "read"):
-            rows = dataset.to_table(columns=["atom"], with_row_id=True)
-        return RowAtoms(rows["_rowid"].to_numpy(), rows["atom"].to_numpy())
+        reading = partial(_named, f"the {name} table", "read")
+        with reading():
+            return [facts_of(dataset, fragment, reading) for fragment in dataset.get_fragments()]
 
     def ids_by(self, name: str, version: int, column: str, values: Collection[str]) -> dict[str, list[str]]:
         """Return the row ids of each of some opaque ids in a column, for the writer that replaces or relabels.
@@ -347,8 +361,19 @@ class TableChange:
     on_progress: Callable[[str, int, int], None] | None = None
 
 
+def _allowlist(addresses: npt.NDArray[np.uint64]) -> bytes:
+    mask: bytes | None = serialize_row_addrs(addresses.tolist())
+    if mask is None:
+        raise StoreError("no row mask could be made; without one nothing is read")
+    return mask
+
+
 def _array(atoms: Collection[int]) -> npt.NDArray[np.int32]:
     return atoms.array if isinstance(atoms, AtomSet) else np.fromiter(atoms, np.int32, len(atoms))
+
+
+def _atom_set(atoms: Collection[int]) -> AtomSet:
+    return atoms if isinstance(atoms, AtomSet) else AtomSet.of(atoms)
 
 
 def _parts(ids: Collection[str]) -> list[list[str]]:

@@ -1,0 +1,162 @@
+"""Say where the rows of each atom lie in one version of a table.
+
+Promise: a version's map holds exactly its rows, each under the atom it
+carries there. What was learnt of a fragment is used again only for a
+fragment of the same data files, deletions and number; everything else is
+read. Nothing here opens a table.
+
+Source: docs/decisions/0013-resident-blocks.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from .atom_sets import AtomSet
+
+MAPS_KEPT = 8
+"""How many maps of table versions are kept; what they share is held once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one atom in one fragment: what one resident block is made of.
+
+    Args:
+        identity: Equal only for the same rows with the same content under the same atom.
+        addresses: uint64 of shape (n,), ascending, n from 1.
+    """
+
+    atom: int
+    identity: bytes
+    addresses: npt.NDArray[np.uint64] = field(repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+
+class FragmentRows:
+    """The rows of one fragment, by atom."""
+
+    __slots__ = ("_content", "_number", "atoms", "offsets", "starts")
+
+    def __init__(
+        self,
+        number: int,
+        content: str,
+        offsets: npt.NDArray[np.uint32],
+        atoms: npt.NDArray[np.int32],
+    ) -> None:
+        order = np.lexsort((offsets, atoms))
+        self._number = np.uint64(number << 32)
+        self._content = content.encode()
+        self.offsets = offsets[order]
+        self.atoms, starts = np.unique(atoms[order], return_index=True)
+        self.starts = np.append(starts, len(order)).astype(np.int64)
+
+    def places(self, atoms: AtomSet) -> npt.NDArray[np.intp]:
+        """Return which of this fragment's atoms are among some."""
+        return np.flatnonzero(atoms.holds_each(self.atoms))
+
+    def addresses(self, place: int) -> npt.NDArray[np.uint64]:
+        """Return the row addresses of its atom number `place`, ascending."""
+        return self._number | self.offsets[self.starts[place] : self.starts[place + 1]].astype(np.uint64)
+
+    def part(self, place: int) -> Part:
+        """Return its rows of its atom number `place`."""
+        atom, addresses = int(self.atoms[place]), self.addresses(place)
+        made = hashlib.blake2b(self._content, digest_size=16)
+        made.update(addresses.tobytes())
+        return Part(atom, made.digest() + atom.to_bytes(4, "big"), addresses)
+
+
+class TableRows:
+    """The rows of one table version, by atom."""
+
+    __slots__ = ("fragments",)
+
+    def __init__(self, fragments: Sequence[FragmentRows]) -> None:
+        self.fragments = tuple(fragments)
+
+    def count(self, atoms: AtomSet) -> int:
+        """Return how many rows carry one of `atoms`."""
+        return sum(
+            int((np.diff(fragment.starts)[fragment.places(atoms)]).sum()) for fragment in self.fragments
+        )
+
+    def addresses(self, atoms: AtomSet) -> npt.NDArray[np.uint64]:
+        """Return where the rows of `atoms` lie."""
+        found = [
+            fragment.addresses(place) for fragment in self.fragments for place in fragment.places(atoms)
+        ]
+        return np.concatenate(found) if found else np.zeros(0, np.uint64)
+
+    def parts(self, atoms: AtomSet | None) -> tuple[Part, ...]:
+        """Return the rows of `atoms`, by atom, then by fragment; None for all atoms."""
+        found = [
+            fragment.part(int(place))
+            for fragment in self.fragments
+            for place in (range(len(fragment.atoms)) if atoms is None else fragment.places(atoms))
+        ]
+        return tuple(sorted(found, key=lambda part: part.atom))
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentFacts:
+    """What a table version says of one fragment, before anything of it is read.
+
+    Args:
+        number: Its number in the table.
+        signature: All that makes it: data files, deletions, number.
+        content: The files that hold anything but the atoms.
+        read: Reads (offset, atom) of its rows.
+    """
+
+    number: int
+    signature: str
+    content: str
+    read: Callable[[], tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]]
+
+
+class RowMap:
+    """The maps of some table versions. Safe to use from several threads."""
+
+    __slots__ = ("_fragments", "_lock", "_tables")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tables: OrderedDict[tuple[str, int], TableRows] = OrderedDict()
+        self._fragments: dict[str, dict[str, FragmentRows]] = {}
+
+    def of(self, name: str, version: int, facts: Callable[[], Sequence[FragmentFacts]]) -> TableRows:
+        """Return the map of a table version.
+
+        Args:
+            facts: What the version says of its fragments; called if its map is not kept.
+        """
+        with self._lock:
+            found = self._tables.get((name, version))
+            known = self._fragments.get(name, {})
+        if found is not None:
+            return found
+        read = {fact.signature: known.get(fact.signature) or _read(fact) for fact in facts()}
+        made = TableRows(tuple(read.values()))
+        with self._lock:
+            self._tables[name, version] = made
+            # Only of the version read last: an older one shares what it has in common while its map is kept.
+            self._fragments[name] = read
+            while len(self._tables) > MAPS_KEPT:
+                self._tables.popitem(last=False)
+        return made
+
+
+def _read(fact: FragmentFacts) -> FragmentRows:
+    offsets, atoms = fact.read()
+    return FragmentRows(fact.number, fact.content, offsets, atoms)
