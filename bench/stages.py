@@ -13,19 +13,18 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from ringfence_governance import as_of, reading, rows
+from ringfence_governance import as_of, reading
 from ringfence_governance.ground import Ground
 from ringfence_retrieval import search
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("authorise", Ground, "grant"),
-    ("scan and open", rows, "chunk_block"),
-    ("score", search, "_scores"),
+    ("open and score", search, "_found"),
     ("rank", search, "ranked"),
     ("check again", reading, "_recheck"),
     ("as_of", as_of, "handle"),
     ("record", reading, "_append"),
-    ("fetch hits", search, "_hits"),
+    ("fetch hits", reading.GrantedReader, "passages"),
 )
 """Name of the stage, where its function stands, and the function's name."""
 

@@ -2,7 +2,8 @@
 
 Promise: equal for equal readable labels and rows, and nothing else goes in:
 no atom, version, sequence number, size or time of the store. Two stores that
-differ only in what a reader may not read give him the same handle.
+differ only in what a reader may not read give him the same handle. What was
+made for a label is used again only for the same rows and the same definition.
 
 Source: DESIGN.md §2, promise 4.
 """
@@ -23,15 +24,41 @@ DIGITS = 32
 
 def handle(ground: Ground, grant: Grant) -> str:
     """Return the handle of what a grant reads: 32 hexadecimal digits."""
-    key = ground.keys.store_key("as_of")
-    by_atom: dict[int, list[str]] = defaultdict(list)
-    for atom, document_id, run_id in rows.run_ids(ground, grant):
-        by_atom[atom].append(f"{document_id}:{run_id}")
-    parts = sorted(
-        digest(key, "label", _canonical(grant.table, grant.table.entries[atom]), *sorted(held))
-        for atom, held in by_atom.items()
+    rows.check(ground, grant)
+    version = grant.publication.versions["documents"]
+    return ground.handles.whole(
+        grant.atoms, version, grant.table.version, lambda: _made(ground, grant, version)
     )
-    return digest(key, "as of", *parts)[:DIGITS]
+
+
+def _made(ground: Ground, grant: Grant, version: int) -> str:
+    identities: dict[int, list[bytes]] = defaultdict(list)
+    if grant.atoms:
+        for part in ground.tables.parts("documents", version, grant.atoms):
+            identities[part.atom].append(part.identity)
+    made_of: dict[int, object] = {
+        atom: (sorted(held), grant.table.definitions(grant.table.entries[atom]))
+        for atom, held in identities.items()
+    }
+    digests = ground.handles.known(made_of)
+    missing = made_of.keys() - digests.keys()
+    if missing:
+        made = _digests(ground, grant, missing)
+        ground.handles.keep(made_of, made)
+        digests |= made
+    return digest(ground.store_key("as_of"), "as of", *sorted(digests.values()))[:DIGITS]
+
+
+def _digests(ground: Ground, grant: Grant, atoms: set[int]) -> dict[int, str]:
+    """Return the digest of some of a grant's labels, each over its definition and its documents."""
+    key = ground.store_key("as_of")
+    held: dict[int, list[str]] = defaultdict(list)
+    for atom, document_id, run_id in rows.run_ids(ground, grant, atoms):
+        held[atom].append(f"{document_id}:{run_id}")
+    return {
+        atom: digest(key, "label", _canonical(grant.table, grant.table.entries[atom]), *sorted(found))
+        for atom, found in held.items()
+    }
 
 
 def _canonical(table: LabelTable, entry: LabelEntry) -> bytes:

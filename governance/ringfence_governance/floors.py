@@ -93,4 +93,4 @@ def given_digest(ground: Ground, person: str, sha256: str) -> str:
 
     It is the person's own: that two people were given the same bytes does not show.
     """
-    return digest(ground.keys.store_key("query"), "given", person, sha256)
+    return digest(ground.store_key("query"), "given", person, sha256)

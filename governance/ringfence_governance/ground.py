@@ -21,11 +21,14 @@ from .catalog import Catalog
 from .erasure_ledger import LedgerCopy
 from .grants import Grant, Issued
 from .journal import Entry
+from .kept_handles import KeptHandles
+from .kept_rules import KeptRules
 from .key_store import KeyStore
 from .label_table import LabelTable
 from .lance_tables import LanceTables
 from .lineage import Lineage
 from .publications import Publication
+from .resident import Resident
 from .seal import digest
 from .snapshot import Snapshot
 from .standing_policy import StandingPolicy
@@ -62,6 +65,7 @@ class _Kept:
     labels: LabelTable | None = None
     erased: tuple[int, frozenset[str]] = (0, frozenset())
     readable: dict[tuple[object, ...], tuple[str, str, AtomSet]] = field(default_factory=dict)
+    store_keys: dict[str, bytes] = field(default_factory=dict)
 
 
 class Ground:
@@ -75,10 +79,13 @@ class Ground:
         "audit",
         "catalog",
         "erasures",
+        "handles",
         "issued",
         "keys",
         "lineage",
+        "resident",
         "root",
+        "rules",
         "store_id",
         "tables",
     )
@@ -103,6 +110,9 @@ class Ground:
         self.lineage = Lineage(root / "lineage", store_id, ambient)
         self.erasures = LedgerCopy(keys_folder)
         self.issued = Issued()
+        self.resident = Resident()
+        self.handles = KeptHandles()
+        self.rules = KeptRules()
         self.asserted_by = Assertion.of_this_process().to_mapping()
         self._kept = _Kept()
         self._lock = threading.RLock()
@@ -114,7 +124,8 @@ class Ground:
         raise TypeError("a store's ground cannot be pickled")
 
     def close(self) -> None:
-        """Close the log and the databases."""
+        """Close the log and the databases, and let go what was opened."""
+        self.resident.clear()
         self.audit.close()
         self.catalog.close()
         self.keys.close()
@@ -213,7 +224,17 @@ class Ground:
 
     def query_digest(self, text: str) -> str:
         """Return the keyed digest of a query, for the record; empty for an empty text."""
-        return digest(self.keys.store_key("query"), text) if text else ""
+        return digest(self.store_key("query"), text) if text else ""
+
+    def store_key(self, purpose: str) -> bytes:
+        """Return one of the store's own keys, which stand as long as the store; opened once."""
+        with self._lock:
+            found = self._kept.store_keys.get(purpose)
+        if found is None:
+            found = self.keys.store_key(purpose)
+            with self._lock:
+                self._kept.store_keys[purpose] = found
+        return found
 
     def _policy(self, connection: Connection) -> StandingPolicy:
         version = journal.version(connection)

@@ -10,13 +10,14 @@ Source: DESIGN.md §7.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from . import as_of, authority, rows
+from . import as_of, authority, block_opening, rows
 from .audit_record import AuditRecord, Outcome
+from .block_opening import Passage
 from .errors import (
     InvalidInput,
     NotReadable,
@@ -29,6 +30,8 @@ from .errors import (
 from .floors import given_digest
 from .grants import Grant
 from .ground import Ground
+from .readable_rows import ReadableRows, SealedPassage
+from .resident import Outdated
 from .rows import ChunkBlock, ChunkText, DocumentRow
 from .subjects import Subject
 
@@ -61,11 +64,12 @@ class Answer(Generic[T]):
 class GrantedReader:
     """What one grant reads. Made by :func:`read`; useless once the read is over."""
 
-    __slots__ = ("_grant", "_ground")
+    __slots__ = ("_contents", "_grant", "_ground")
 
     def __init__(self, ground: Ground, grant: Grant) -> None:
         self._ground = ground
         self._grant = grant
+        self._contents: dict[str, tuple[str, int]] = {}
 
     def __repr__(self) -> str:
         return f"GrantedReader({self._grant!r})"
@@ -78,7 +82,7 @@ class GrantedReader:
         """The grant it reads with."""
         return self._grant
 
-    def documents(self, ids: Sequence[str] | None = None) -> tuple[DocumentRow, ...]:
+    def documents(self, ids: Collection[str] | None = None) -> tuple[DocumentRow, ...]:
         """Return the readable documents, by id; only `ids` if given."""
         return rows.documents(self._ground, self._grant, ids)
 
@@ -93,6 +97,47 @@ class GrantedReader:
     def chunk_texts(self, ids: Sequence[str]) -> dict[str, ChunkText]:
         """Return the text and place of some readable chunks."""
         return rows.chunk_texts(self._ground, self._grant, ids)
+
+    def passes(self) -> Iterator[ReadableRows]:
+        """Yield all readable chunks as they are resident; more than once if they do not fit into memory together."""
+        return block_opening.passes(self._ground, self._grant)
+
+    def passages(self, found: Sequence[SealedPassage | str]) -> list[Passage]:
+        """Return the text and the document of some readable chunks, in their order; those by id are read anew."""
+        by_id = self._read_passages([each for each in found if isinstance(each, str)])
+        sealed = [each for each in found if not isinstance(each, str)]
+        opened = iter(block_opening.open_passages(self._ground, self._grant, sealed))
+        passages = [by_id[each] if isinstance(each, str) else next(opened) for each in found]
+        for each in passages:
+            self._contents[each.document_id] = (each.metadata["sha256"], each.atom)
+        return passages
+
+    def _read_passages(self, ids: Sequence[str]) -> dict[str, Passage]:
+        if not ids:
+            return {}
+        texts = self.chunk_texts(ids)
+        documents = {row.document_id: row for row in self.documents({t.document_id for t in texts.values()})}
+        return {
+            chunk: Passage(
+                chunk,
+                each.document_id,
+                documents[each.document_id].atom,
+                each.run_id,
+                each.start,
+                each.end,
+                each.text,
+                documents[each.document_id].metadata,
+            )
+            for chunk, each in texts.items()
+        }
+
+    def contents(self, ids: Iterable[str]) -> list[tuple[str, int]]:
+        """Return (digest of the original's bytes, atom) of some readable documents, in order."""
+        wanted = sorted(set(ids))
+        missing = [each for each in wanted if each not in self._contents]
+        for row in self.documents(missing) if missing else ():
+            self._contents[row.document_id] = (row.metadata["sha256"], row.atom)
+        return [self._contents[each] for each in wanted if each in self._contents]
 
     def count(self, table: str) -> int:
         """Return how many rows of a table are readable."""
@@ -166,13 +211,16 @@ def _answer(
     work: Callable[[GrantedReader], Answer[T]],
     started: float,
 ) -> T:
+    reader = GrantedReader(ground, grant)
     try:
-        answer = work(GrantedReader(ground, grant))
+        answer = work(reader)
         _recheck(grant, answer.rows)
         seen = as_of.handle(ground, grant)
-        given = _given(ground, grant, answer.documents)
+        given = _given(ground, reader, answer.documents)
     except InvalidInput:
         raise
+    except Outdated:
+        raise _Moved from None
     except RingfenceError as error:
         _refuse_moved(ground, grant)
         _append(ground, grant, verb, query, None, (), started, error)
@@ -241,7 +289,7 @@ def _append(
             policy_revision=grant.snapshot.revision,
             sequence=grant.sequence,
             publication=grant.publication.sequence,
-            readable_set=grant.readable_set(ground.keys.store_key("query")),
+            readable_set=grant.readable_set(ground.store_key("query")),
             atoms=[atom for _, atom in left],
             rows=[row for row, _ in left],
             given=given,
@@ -271,18 +319,17 @@ def _detail(error: RingfenceError | None) -> dict[str, object]:
     return {"error": type(error).__name__, **atoms}
 
 
-def _given(ground: Ground, grant: Grant, documents: Sequence[str]) -> list[tuple[str, int]]:
+def _given(ground: Ground, reader: GrantedReader, documents: Sequence[str]) -> list[tuple[str, int]]:
     """Return what the log keeps of the bytes that leave: see :func:`floors.given_digest`."""
-    person = grant.subject.person
-    found = rows.documents(ground, grant, sorted(set(documents))) if documents else ()
-    return [(given_digest(ground, person, row.metadata["sha256"]), row.atom) for row in found]
+    person = reader.grant.subject.person
+    return [(given_digest(ground, person, sha256), atom) for sha256, atom in reader.contents(documents)]
 
 
 def _deciding_rules(ground: Ground, grant: Grant, found: Sequence[tuple[str, int]]) -> list[int]:
     """Return the journal numbers of the rules that allowed the rows that leave."""
-    journaled = ground.moment().policy.added
-    numbers: set[int] = set()
-    for atom in {atom for _, atom in found}:
+    policy = ground.moment().policy
+
+    def of_atom(atom: int) -> frozenset[int]:
         explanation = authority.explain(
             grant.snapshot,
             grant.table,
@@ -292,5 +339,6 @@ def _deciding_rules(ground: Ground, grant: Grant, found: Sequence[tuple[str, int
             now=grant.now,
         )
         rules = {reason.rule for verdict in explanation.verdicts for reason in verdict.reasons}
-        numbers |= {number for rule in rules if (number := journaled.get(rule)) is not None}
-    return sorted(numbers)
+        return frozenset(number for rule in rules if (number := policy.added.get(rule)) is not None)
+
+    return ground.rules.numbers(grant, policy.version, {atom for _, atom in found}, of_atom)

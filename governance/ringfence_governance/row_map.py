@@ -21,6 +21,8 @@ import numpy.typing as npt
 
 from .atom_sets import AtomSet
 
+PART_ROWS_MAX = 16_384
+"""Rows of one part; an atom with more of them in a fragment has several. Bounds what must be in memory at once."""
 MAPS_KEPT = 8
 """How many maps of table versions are kept; what they share is held once."""
 
@@ -69,12 +71,18 @@ class FragmentRows:
         """Return the row addresses of its atom number `place`, ascending."""
         return self._number | self.offsets[self.starts[place] : self.starts[place + 1]].astype(np.uint64)
 
-    def part(self, place: int) -> Part:
-        """Return its rows of its atom number `place`."""
-        atom, addresses = int(self.atoms[place]), self.addresses(place)
+    def parts(self, place: int) -> list[Part]:
+        """Return its rows of its atom number `place`, at most :data:`PART_ROWS_MAX` in each."""
+        addresses = self.addresses(place)
+        pieces = [
+            addresses[start : start + PART_ROWS_MAX] for start in range(0, len(addresses), PART_ROWS_MAX)
+        ]
+        return [self._part(int(self.atoms[place]), piece) for piece in pieces]
+
+    def _part(self, atom: int, addresses: npt.NDArray[np.uint64]) -> Part:
         made = hashlib.blake2b(self._content, digest_size=16)
         made.update(addresses.tobytes())
-        return Part(atom, made.digest() + atom.to_bytes(4, "big"), addresses)
+        return Part(atom, atom.to_bytes(4, "big") + made.digest(), addresses)
 
 
 class TableRows:
@@ -93,17 +101,16 @@ class TableRows:
 
     def addresses(self, atoms: AtomSet) -> npt.NDArray[np.uint64]:
         """Return where the rows of `atoms` lie."""
-        found = [
-            fragment.addresses(place) for fragment in self.fragments for place in fragment.places(atoms)
-        ]
+        found = [fragment.addresses(place) for fragment in self.fragments for place in fragment.places(atoms)]
         return np.concatenate(found) if found else np.zeros(0, np.uint64)
 
     def parts(self, atoms: AtomSet | None) -> tuple[Part, ...]:
         """Return the rows of `atoms`, by atom, then by fragment; None for all atoms."""
         found = [
-            fragment.part(int(place))
+            part
             for fragment in self.fragments
             for place in (range(len(fragment.atoms)) if atoms is None else fragment.places(atoms))
+            for part in fragment.parts(int(place))
         ]
         return tuple(sorted(found, key=lambda part: part.atom))
 

@@ -8,7 +8,7 @@ atoms and no other. A row that does not open is an error, never skipped.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,7 +129,7 @@ def chunk_texts(ground: Ground, grant: Grant, ids: Sequence[str]) -> dict[str, C
 
 def count(ground: Ground, grant: Grant, table: str) -> int:
     """Return how many rows of a table the grant covers."""
-    _check(ground, grant)
+    check(ground, grant)
     return ground.tables.count(table, grant.publication.versions[table], grant.atoms)
 
 
@@ -139,22 +139,23 @@ def label_of(ground: Ground, grant: Grant, object_id: str) -> tuple[LabelEntry, 
     Raises:
         NotReadable: Unknown, malformed, or outside the grant: one answer.
     """
-    _check(ground, grant)
+    check(ground, grant)
     if is_opaque(object_id):
         for table, column in (("documents", "id"), ("chunks", "document_id")):
             version = grant.publication.versions[table]
             found = ground.tables.scan(table, version, grant.atoms, [column], ids=[object_id])
             if found.num_rows:
-                _refuse_erased(grant, found[column].to_pylist())
+                refuse_erased(grant, found[column].to_pylist())
                 return grant.table.entries[found["atom"][0].as_py()], found[column][0].as_py()
     raise NotReadable()
 
 
-def run_ids(ground: Ground, grant: Grant) -> list[tuple[int, str, str]]:
-    """Return (atom, document id, run id) of every document the grant covers."""
-    _check(ground, grant)
-    found = ground.tables.scan("documents", grant.publication.versions["documents"], grant.atoms, ["run_id"])
-    _refuse_erased(grant, found["id"].to_pylist())
+def run_ids(ground: Ground, grant: Grant, atoms: Set[int] | None = None) -> list[tuple[int, str, str]]:
+    """Return (atom, document id, run id) of every document the grant covers; only under `atoms` if given."""
+    check(ground, grant)
+    wanted = grant.atoms if atoms is None else grant.atoms & atoms
+    found = ground.tables.scan("documents", grant.publication.versions["documents"], wanted, ["run_id"])
+    refuse_erased(grant, found["id"].to_pylist())
     return [(row["atom"], row["id"], row["run_id"]) for row in found.to_pylist()]
 
 
@@ -163,11 +164,12 @@ def is_opaque(text: str) -> bool:
     return len(text) == 32 and set(text) <= set("0123456789abcdef")
 
 
-def _check(ground: Ground, grant: Grant) -> None:
+def check(ground: Ground, grant: Grant) -> None:
+    """Hold a grant to its store and its time; see :meth:`Issued.check`."""
     ground.issued.check(grant, ground.ambient.now())
 
 
-def _refuse_erased(grant: Grant, documents: Collection[str]) -> None:
+def refuse_erased(grant: Grant, documents: Collection[str]) -> None:
     """Let nothing of an erased document leave, whatever brought it back.
 
     Raises:
@@ -180,14 +182,14 @@ def _refuse_erased(grant: Grant, documents: Collection[str]) -> None:
 def _content(
     ground: Ground, grant: Grant, table: str, columns: Sequence[str], ids: Collection[str] | None
 ) -> list[dict[str, Any]]:
-    _check(ground, grant)
+    check(ground, grant)
     if grant.action != "read":
         raise Refused(
             f"found a grant for {grant.action!r}; expected one to read; content opens only for reading"
         )
     version = grant.publication.versions[table]
     rows: list[dict[str, Any]] = ground.tables.scan(table, version, grant.atoms, columns, ids=ids).to_pylist()
-    _refuse_erased(grant, [row.get("document_id", row["id"]) for row in rows])
+    refuse_erased(grant, [row.get("document_id", row["id"]) for row in rows])
     return sorted(rows, key=lambda row: str(row["id"]))
 
 

@@ -6,24 +6,25 @@ are what they would be if the rest did not exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from ringfence_governance.block_opening import Passage
 from ringfence_governance.door import Door
 from ringfence_governance.errors import InvalidInput
+from ringfence_governance.readable_rows import ReadableRows, SealedPassage
 from ringfence_governance.reading import Answer, GrantedReader
-from ringfence_governance.rows import ChunkBlock
 from ringfence_governance.subjects import Subject
 from ringfence_governance.terms import terms
 
 from .ranking import fused, ranked
 from .results import Hit, SearchResult, Source
-from .scoring import cosine_scores
-from .text_scoring import bm25_scores
+from .scoring import ROWS_PER_BLOCK, cosine_scores
+from .text_scoring import WordScores
 
 Mode = Literal["vector", "text", "hybrid"]
 MODES = get_args(Mode)
@@ -81,71 +82,94 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
     """
 
     def work(reader: GrantedReader) -> Answer[SearchResult]:
-        chunks = reader.chunks(vectors=question.mode != "text", terms=question.mode != "vector")
-        scores = _scores(chunks, question, embed)
-        best = ranked(scores)[: question.k]
-        place = {row: index for index, row in enumerate(chunks.ids)}
+        found = _found(reader.passes(), question, embed)
+        best = ranked(found.scores)[: question.k]
+        passages = reader.passages([found.sealed.get(row, row) for row in best])
         return Answer(
-            rows=[(row, int(chunks.atoms[place[row]])) for row in best],
-            documents=[chunks.document_ids[place[row]] for row in best],
+            rows=[(each.chunk_id, each.atom) for each in passages],
+            documents=[each.document_id for each in passages],
             finish=lambda as_of: SearchResult(
-                _hits(reader, best, scores, chunks, place), len(chunks), True, as_of
+                _hits(reader, passages, found.scores), found.readable, True, as_of
             ),
             plan=f"exact {question.mode}, k={question.k}",
-            counts={"hits": len(best), "readable": len(chunks)},
+            counts={"hits": len(best), "readable": found.readable},
         )
 
     return door.read(subject, "search", work, query=question.text)
 
 
-def _scores(chunks: ChunkBlock, question: Question, embed: Embed) -> dict[str, float]:
-    by_meaning = _vector_scores(chunks, question, embed)
-    by_words = _text_scores(chunks, question)
-    if question.mode == "vector":
-        return by_meaning
-    if question.mode == "text":
-        return by_words
-    return fused([ranked(by_meaning), ranked(by_words)])
+@dataclass(slots=True)
+class _Found:
+    """What a question found.
+
+    Args:
+        scores: Of all rows that could be among the hits.
+        sealed: Some of these rows, as they were resident.
+        readable: How many rows there are.
+    """
+
+    scores: dict[str, float]
+    sealed: dict[str, SealedPassage]
+    readable: int
 
 
-def _vector_scores(chunks: ChunkBlock, question: Question, embed: Embed) -> dict[str, float]:
-    if chunks.vectors is None or not len(chunks):
-        return {}
-    query = embed(question.text)
-    if query.shape != chunks.vectors.shape[1:]:
+def _found(passes: Iterator[ReadableRows], question: Question, embed: Embed) -> _Found:
+    by_words = WordScores(terms(question.text, question.language)) if question.mode != "vector" else None
+    by_meaning: dict[str, float] = {}
+    sealed: dict[str, SealedPassage] = {}
+    query: npt.NDArray[np.float32] | None = None
+    readable = 0
+    kept: list[ReadableRows] = []
+    for rows in passes:
+        readable += len(rows)
+        kept = [rows] if readable == len(rows) else []
+        if by_words is not None:
+            by_words.add(rows)
+        if question.mode != "text":
+            if query is None:
+                query = _checked(embed(question.text), rows.dimensions)
+            near = rows.nearest(query, question.k) if question.mode == "vector" else np.arange(len(rows))
+            by_meaning |= _vector_scores(rows, near, query)
+    scores = by_meaning
+    if by_words is not None:
+        worded = by_words.scores()
+        scores = worded if question.mode == "text" else fused([ranked(by_meaning), ranked(worded)])
+    for rows in kept:
+        # All rows are still there: the hits' own bytes need not be read from the tables again.
+        sealed = rows.sealed_by_id(ranked(scores)[: question.k])
+    return _Found(scores, sealed, readable)
+
+
+def _checked(query: npt.NDArray[np.float32], dimensions: int) -> npt.NDArray[np.float32]:
+    if query.shape != (dimensions,):
         raise InvalidInput(
-            f"query vector: found shape {query.shape}; expected {chunks.vectors.shape[1:]}, the store's model"
+            f"query vector: found shape {query.shape}; expected {(dimensions,)}, the store's model"
         )
-    return dict(zip(chunks.ids, cosine_scores(chunks.vectors, query).tolist(), strict=True))
+    return query
 
 
-def _text_scores(chunks: ChunkBlock, question: Question) -> dict[str, float]:
-    if chunks.terms is None:
-        return {}
-    scores = bm25_scores(chunks.terms, terms(question.text, question.language))
-    return {row: score for row, score in zip(chunks.ids, scores, strict=True) if score > 0.0}
+def _vector_scores(
+    rows: ReadableRows, places: npt.NDArray[np.intp], query: npt.NDArray[np.float32]
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for start in range(0, len(places), ROWS_PER_BLOCK):
+        here = places[start : start + ROWS_PER_BLOCK]
+        scores = cosine_scores(rows.vectors(here), query).tolist()
+        found.update(zip(rows.text_ids(here), scores, strict=True))
+    return found
 
 
-def _hits(
-    reader: GrantedReader,
-    best: Sequence[str],
-    scores: dict[str, float],
-    chunks: ChunkBlock,
-    place: dict[str, int],
-) -> tuple[Hit, ...]:
-    texts = reader.chunk_texts(best)
-    documents = {row.document_id: row for row in reader.documents([texts[row].document_id for row in best])}
+def _hits(reader: GrantedReader, passages: Sequence[Passage], scores: dict[str, float]) -> tuple[Hit, ...]:
     hits = []
-    for rank, row in enumerate(best, start=1):
-        passage = texts[row]
-        document = documents[passage.document_id]
+    for rank, passage in enumerate(passages, start=1):
         source = Source(
-            path=document.metadata["path"],
-            title=document.metadata["title"],
+            path=passage.metadata["path"],
+            title=passage.metadata["title"],
             start=passage.start,
             end=passage.end,
             run=passage.run_id,
         )
-        label = reader.label_name(int(chunks.atoms[place[row]]))
+        row = passage.chunk_id
+        label = reader.label_name(passage.atom)
         hits.append(Hit(row, passage.document_id, source, rank, scores[row], passage.text, label))
     return tuple(hits)

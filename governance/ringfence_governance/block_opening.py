@@ -1,0 +1,225 @@
+"""Open the rows of a grant's atoms into resident blocks, and the passages that are found in them.
+
+Promise: a row is opened with a key of the grant that asks, under the atom it
+stands under; an atom outside the grant is refused before anything is read.
+Which rows there are is asked of the grant's own publication.
+
+Source: DESIGN.md §5, §7; docs/decisions/0013-resident-blocks.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sqlalchemy import select
+
+from . import catalog_schema as schema
+from .catalog import NEW_LABEL
+from .errors import Refused, StoreCorrupt
+from .grants import Grant
+from .ground import Ground
+from .key_store import Keyring
+from .quantised import quantised
+from .readable_rows import ReadableRows, SealedPassage
+from .row_map import Part
+from .rows import cell, refuse_erased
+from .segments import Segment, binary_ids, word_lists
+
+KEPT_THROUGH = frozenset({NEW_LABEL, "policy", "publication"})
+"""Kinds of catalog entries that leave blocks as they are, but for those whose rows went. Any other lets all go."""
+
+KEPT_SEALED = ("id", "document_id", "run_id", "text", "metadata")
+OPENED = ("vector", "terms")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One passage that was found, opened, with its document.
+
+    Args:
+        metadata: Of the document, as of :class:`rows.DocumentRow`.
+    """
+
+    chunk_id: str
+    document_id: str
+    atom: int = field(repr=False)
+    run_id: str
+    start: int
+    end: int
+    text: str
+    metadata: dict[str, Any]
+
+
+def passes(ground: Ground, grant: Grant) -> Iterator[ReadableRows]:
+    """Yield all rows a grant covers: at once if they fit into the budget together, else in passes.
+
+    Raises:
+        Refused: The grant is no longer valid, or not one to read.
+        Outdated: A newer publication was read meanwhile.
+    """
+    _check(ground, grant)
+    version = grant.publication.versions["chunks"]
+    if not grant.atoms:
+        return
+    ground.resident.hold_to(grant.sequence, version, lambda last: _standing(ground, last, version))
+    yield from ground.resident.passes(
+        grant.atoms,
+        version,
+        lambda: ground.tables.parts("chunks", version, grant.atoms),
+        lambda parts: open_parts(ground, grant, parts),
+    )
+
+
+def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
+    """Return the rows of some parts, opened, in their order.
+
+    Raises:
+        Refused: A part is of an atom outside the grant. Nothing was read.
+        StoreCorrupt: A row is missing, is another's, or does not open. Nothing is kept.
+        ErasedRow: A row is of an erased document. Nothing is kept.
+    """
+    atoms = {part.atom for part in parts}
+    if not atoms <= grant.atoms:
+        raise Refused("found rows of a label outside the grant; nothing was read")
+    version = grant.publication.versions["chunks"]
+    found = ground.tables.scan_parts("chunks", version, parts, [*KEPT_SEALED[1:], *OPENED])
+    found, starts = _ordered(found, parts)
+    document_ids = found["document_id"].to_pylist()
+    refuse_erased(grant, document_ids)
+    documents = _documents(ground, grant, atoms, set(document_ids))
+    places = {document_id: place for place, document_id in enumerate(documents["id"].to_pylist())}
+    keyring = ground.keys.keyring([grant.table.entries[atom] for atom in sorted(atoms)], places)
+    vectors, terms = _opened(ground, keyring, found)
+    return Segment(
+        blocks=tuple(part.identity for part in parts),
+        starts=starts,
+        ids=binary_ids(found["id"].to_pylist()),
+        vectors=vectors,
+        small=quantised(vectors),
+        words=word_lists(terms, starts),
+        chunks=found.select(KEPT_SEALED),
+        documents=documents,
+        document_of=np.fromiter((places[each] for each in document_ids), np.int32, len(document_ids)),
+    )
+
+
+def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage]) -> list[Passage]:
+    """Return passages that were found, each opened with its document's key as it is now.
+
+    Raises:
+        StoreCorrupt: One does not open, or stands under an atom outside the grant.
+        ErasedRow: One is of an erased document.
+    """
+    _check(ground, grant)
+    atoms = {each.document["atom"] for each in sealed} & grant.atoms
+    ids = {each.document["id"] for each in sealed}
+    refuse_erased(grant, ids)
+    keyring = ground.keys.keyring([grant.table.entries[atom] for atom in sorted(atoms)], ids)
+    facts = {each.document["id"]: each.document for each in sealed}
+    metadata = {
+        name: json.loads(_open(ground, keyring, "documents", document, name, document["atom"], "metadata"))
+        for name, document in facts.items()
+    }
+    found = []
+    for each in sealed:
+        chunk, document = each.chunk, each.document
+        where = (document["id"], document["atom"])
+        span = json.loads(_open(ground, keyring, "chunks", chunk, *where, "metadata"))
+        text = _open(ground, keyring, "chunks", chunk, *where, "text").decode()
+        found.append(
+            Passage(
+                chunk["id"], *where, chunk["run_id"], span["start"], span["end"], text, metadata[where[0]]
+            )
+        )
+    return found
+
+
+def _check(ground: Ground, grant: Grant) -> None:
+    ground.issued.check(grant, ground.ambient.now())
+    if grant.action != "read":
+        raise Refused(
+            f"found a grant for {grant.action!r}; expected one to read; content opens only for reading"
+        )
+
+
+def _standing(ground: Ground, last: int, version: int) -> frozenset[bytes] | None:
+    """Return the identities of all blocks there are; None if something happened that lets all go."""
+    other = select(schema.entries.c.sequence).where(
+        schema.entries.c.sequence > last, schema.entries.c.kind.not_in(KEPT_THROUGH)
+    )
+    with ground.catalog.read() as connection:
+        if connection.execute(other.limit(1)).scalar() is not None:
+            return None
+    return frozenset(part.identity for part in ground.tables.parts("chunks", version, None))
+
+
+def _ordered(found: pa.Table, parts: Sequence[Part]) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """Return the rows part by part, in each by id, and where each part begins."""
+    sizes = [len(part) for part in parts]
+    addresses = np.concatenate([part.addresses for part in parts])
+    owners = np.repeat(np.arange(len(parts)), sizes)
+    by_address = np.argsort(addresses)
+    at = found["_rowaddr"].to_numpy()
+    place = np.minimum(np.searchsorted(addresses, at, sorter=by_address), len(addresses) - 1)
+    exact = len(at) == len(addresses) and bool((addresses[by_address][place] == at).all())
+    if not exact or len(np.unique(at)) != len(at):
+        raise StoreCorrupt("the scan returned other rows than were asked for; nothing is kept")
+    owner = owners[by_address][place]
+    atoms = np.asarray([part.atom for part in parts])
+    if not (found["atom"].to_numpy() == atoms[owner]).all():
+        raise StoreCorrupt("a row stands under another label than its block; nothing is kept")
+    order = np.lexsort((found["id"].to_numpy(zero_copy_only=False).astype("S32"), owner))
+    return found.take(pa.array(order)), np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def _documents(ground: Ground, grant: Grant, atoms: set[int], ids: set[str]) -> pa.Table:
+    """Return the documents of some rows, sealed.
+
+    Raises:
+        StoreCorrupt: One is missing under the atoms its passages stand under.
+    """
+    version = grant.publication.versions["documents"]
+    few = ids if len(ids) <= FEW_DOCUMENTS else None
+    found = ground.tables.scan("documents", version, atoms, ["run_id", "metadata"], ids=few)
+    held = found["id"].to_pylist()
+    found = found.take(pa.array([place for place, each in enumerate(held) if each in ids], pa.int64()))
+    if found.num_rows != len(ids):
+        raise StoreCorrupt("a passage has no document under its label; nothing is kept")
+    return found.combine_chunks()
+
+
+FEW_DOCUMENTS = 500
+"""Up to this many documents are looked up by id; more are read with all of their labels."""
+
+
+def _opened(
+    ground: Ground, keyring: Keyring, found: pa.Table
+) -> tuple[npt.NDArray[np.float32], list[list[str]]]:
+    vectors: list[bytes] = []
+    terms: list[list[str]] = []
+    columns = (found[name].to_pylist() for name in ("id", "document_id", "atom", *OPENED))
+    for chunk_id, document_id, atom, vector, words in zip(*columns, strict=True):
+        cipher = keyring.cipher(document_id, atom)
+        vectors.append(cipher.open(vector, cell(ground.store_id, "chunks", document_id, chunk_id, "vector")))
+        place = cell(ground.store_id, "chunks", document_id, chunk_id, "terms")
+        terms.append(json.loads(cipher.open_packed(words, place)))
+    return np.frombuffer(b"".join(vectors), "<f4").astype(np.float32).reshape(len(terms), -1), terms
+
+
+def _open(
+    ground: Ground,
+    keyring: Keyring,
+    table: str,
+    row: dict[str, Any],
+    document_id: str,
+    atom: int,
+    column: str,
+) -> bytes:
+    place = cell(ground.store_id, table, document_id, row["id"], column)
+    return keyring.cipher(document_id, atom).open_packed(row[column], place)

@@ -1,0 +1,171 @@
+"""The resident rows one grant covers, and what can be asked of them.
+
+Promise: a row is counted from 0 over the grant's own rows; no function here
+touches a row, a word list or a number of another atom, and nothing that is
+returned shares memory with what is resident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from . import vector_scan
+from .segments import WORD_BITS, Segment, binary_ids, text_id
+from .vector_scan import Runs
+
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SealedPassage:
+    """One row as it lies in the tables: its ids in clear, its text and metadata sealed.
+
+    Args:
+        chunk: id, document_id, run_id, text and metadata.
+        document: id, atom, run_id and metadata of its document.
+    """
+
+    chunk: dict[str, Any]
+    document: dict[str, Any]
+
+
+class ReadableRows:
+    """The rows of some blocks of some segments. Never changes.
+
+    Args:
+        segments: Each with the numbers of the blocks that are readable, ascending.
+    """
+
+    def __init__(self, segments: Sequence[tuple[Segment, npt.NDArray[np.int64]]]) -> None:
+        self._segments = [segment for segment, _ in segments]
+        self._blocks = [blocks for _, blocks in segments]
+        # Where each block's rows begin here, less where they begin in the segment.
+        self._shifts: list[npt.NDArray[np.int64]] = []
+        self._runs: list[Runs] = []
+        begins, ends, owners, before = [], [], [], 0
+        for number, (segment, blocks) in enumerate(segments):
+            starts, stops = segment.starts[blocks], segment.starts[blocks + 1]
+            sizes = stops - starts
+            first = before + np.cumsum(sizes) - sizes
+            self._shifts.append(first - starts)
+            # Neighbours are one run.
+            breaks = np.flatnonzero(starts[1:] != stops[:-1]) + 1
+            heads, tails = np.append(0, breaks), np.append(breaks, len(blocks)) - 1
+            self._runs.append(Runs(segment.vectors, segment.small, starts[heads], stops[tails]))
+            begins.append(first[heads])
+            ends.append(starts[heads])
+            owners.append(np.full(len(heads), number))
+            before += int(sizes.sum())
+        none = np.zeros(0, np.int64)
+        self._run_begins = np.concatenate(begins) if begins else none
+        self._run_starts = np.concatenate(ends) if ends else none
+        self._run_owners = np.concatenate(owners) if owners else none
+        self._count = before
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __repr__(self) -> str:
+        return f"ReadableRows({self._count} rows)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("readable rows are neither copied nor pickled")
+
+    @cached_property
+    def dimensions(self) -> int:
+        """Length of the vectors; 0 if there is no row."""
+        return self._segments[0].vectors.shape[1] if self._segments else 0
+
+    @cached_property
+    def words_total(self) -> int:
+        """How many words all rows hold together."""
+        return sum(
+            int(segment.words.lengths[start:end].sum(dtype=np.int64))
+            for segment, runs in zip(self._segments, self._runs, strict=True)
+            for start, end in zip(runs.starts.tolist(), runs.ends.tolist(), strict=True)
+        )
+
+    def nearest(self, query: npt.NDArray[np.float32], k: int) -> Places:
+        """Return all rows that could be among the k nearest, ascending; see :func:`vector_scan.nearest`."""
+        return vector_scan.nearest(self._runs, query, k)
+
+    def products(
+        self, query: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return each row's product with the query, and how far off it may be; see :func:`vector_scan.products`."""
+        return vector_scan.products(self._runs, query)
+
+    def holding(self, word: str) -> tuple[Places, npt.NDArray[np.int32]]:
+        """Return the rows that hold a word, ascending, and how often each does."""
+        rows: list[Places] = []
+        counts: list[npt.NDArray[np.int32]] = []
+        for segment, blocks, shifts in zip(self._segments, self._blocks, self._shifts, strict=True):
+            words = segment.words
+            number = words.vocabulary.get(word)
+            if number is None:
+                continue
+            wanted = (blocks << WORD_BITS) | number
+            places = np.searchsorted(words.keys, wanted)
+            found = np.flatnonzero(words.keys[np.minimum(places, len(words.keys) - 1)] == wanted)
+            begins, sizes = words.starts[places[found]], np.diff(words.starts)[places[found]]
+            entries = np.repeat(begins - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+            rows.append(words.rows[entries] + np.repeat(shifts[found], sizes))
+            counts.append(words.counts[entries])
+        if not rows:
+            return np.zeros(0, np.intp), np.zeros(0, np.int32)
+        return np.concatenate(rows), np.concatenate(counts)
+
+    def lengths(self, places: Places) -> npt.NDArray[np.int32]:
+        """Return how many words some rows hold."""
+        return self._gathered(places, np.int32, (), lambda segment: segment.words.lengths)
+
+    def vectors(self, places: Places) -> npt.NDArray[np.float32]:
+        """Return the vectors of some rows."""
+        return self._gathered(places, np.float32, (self.dimensions,), lambda segment: segment.vectors)
+
+    def ids(self, places: Places) -> npt.NDArray[np.uint64]:
+        """Return the ids of some rows as pairs of numbers, ordered as the ids are."""
+        return self._gathered(places, np.uint64, (2,), lambda segment: segment.ids)
+
+    def text_ids(self, places: Places) -> list[str]:
+        """Return the ids of some rows."""
+        return [text_id(pair) for pair in self.ids(places)]
+
+    def sealed(self, place: int) -> SealedPassage:
+        """Return one row and its document as they lie in the tables."""
+        owners, rows = self._where(np.asarray([place]))
+        segment, row = self._segments[int(owners[0])], int(rows[0])
+        (chunk,) = segment.chunks.slice(row, 1).to_pylist()
+        (document,) = segment.documents.slice(int(segment.document_of[row]), 1).to_pylist()
+        return SealedPassage(chunk, document)
+
+    def sealed_by_id(self, ids: Sequence[str]) -> dict[str, SealedPassage]:
+        """Return those of some rows that are here, by id."""
+        wanted = binary_ids(ids)
+        found: dict[str, SealedPassage] = {}
+        halves = self.ids(np.arange(self._count))
+        for row, pair in zip(ids, wanted, strict=True):
+            for place in np.flatnonzero((halves[:, 1] == pair[1]) & (halves[:, 0] == pair[0])).tolist():
+                found[row] = self.sealed(place)
+        return found
+
+    def _where(self, places: Places) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the segment of each row, and its place there."""
+        if len(places) and not 0 <= int(places.min()) <= int(places.max()) < self._count:
+            raise IndexError("a row outside the grant")
+        run = np.searchsorted(self._run_begins, places, side="right") - 1
+        return self._run_owners[run], self._run_starts[run] + (places - self._run_begins[run])
+
+    def _gathered(self, places: Places, kind: Any, shape: tuple[int, ...], column: Any) -> Any:
+        owners, rows = self._where(places)
+        found = np.empty((len(places), *shape), kind)
+        for number, segment in enumerate(self._segments):
+            here = owners == number
+            found[here] = column(segment)[rows[here]]
+        return found

@@ -1,0 +1,208 @@
+"""Hold the opened rows of some blocks side by side, in the order of their atoms.
+
+Promise: a segment never changes. A block in it is one span of rows, of one
+atom; what belongs to a block can be told from the rest, in the vectors and
+in the word lists alike. Text and metadata stay sealed.
+
+Source: docs/decisions/0013-resident-blocks.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from .quantised import Quantised
+
+WORD_BITS = 32
+"""A place in the word lists is (number of the block << 32) | number of the word."""
+BYTES_PER_WORD = 120
+"""What one word of a segment's vocabulary takes, about."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class WordLists:
+    """Which rows hold a word, block by block.
+
+    Args:
+        vocabulary: Word → number.
+        keys: int64 of shape (w,), ascending: block and word.
+        starts: int64 of shape (w + 1,): where each key's rows begin.
+        rows: int32 of shape (p,): rows of the segment.
+        counts: int32 of shape (p,): how often each row holds the word.
+        lengths: int32 of shape (n,): words of each row.
+    """
+
+    vocabulary: dict[str, int]
+    keys: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Segment:
+    """The rows of some blocks.
+
+    Args:
+        blocks: Identity of each block, in the order of their rows.
+        starts: int64 of shape (b + 1,): where each block's rows begin.
+        ids: uint64 of shape (n, 2): each row's id, its upper half first.
+        vectors: float32 of shape (n, d).
+        small: The same in one byte a number.
+        words: Which rows hold a word.
+        chunks: id, document_id, run_id and, sealed, text and metadata of each row.
+        documents: id, atom, run_id and, sealed, metadata of the rows' documents.
+        document_of: int32 of shape (n,): the row's place in `documents`.
+    """
+
+    blocks: tuple[bytes, ...]
+    starts: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.uint64]
+    vectors: npt.NDArray[np.float32]
+    small: Quantised
+    words: WordLists
+    chunks: pa.Table
+    documents: pa.Table
+    document_of: npt.NDArray[np.int32]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("opened rows are neither copied nor pickled")
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        arrays = [self.ids, self.vectors, self.document_of, *_arrays(self.small), *_arrays(self.words)]
+        tables = self.chunks.nbytes + self.documents.nbytes
+        return sum(each.nbytes for each in arrays) + tables + BYTES_PER_WORD * len(self.words.vocabulary)
+
+
+def binary_ids(ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Return opaque ids as pairs of numbers that are ordered as the ids are."""
+    raw = bytes.fromhex("".join(ids))
+    return np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def text_id(pair: npt.NDArray[np.uint64]) -> str:
+    """Return the opaque id of a pair of numbers."""
+    return f"{int(pair[0]):016x}{int(pair[1]):016x}"
+
+
+def word_lists(terms: Sequence[Sequence[str]], starts: npt.NDArray[np.int64]) -> WordLists:
+    """Return the word lists of rows.
+
+    Args:
+        terms: The words of each row, repeated as they occur.
+        starts: Where each block's rows begin, and where the last one ends.
+    """
+    vocabulary: dict[str, int] = {}
+    numbers: list[int] = []
+    counts: list[int] = []
+    held: list[int] = []
+    for words in terms:
+        found = Counter(words)
+        held.append(len(found))
+        counts.extend(found.values())
+        numbers.extend(vocabulary.setdefault(word, len(vocabulary)) for word in found)
+    rows = np.repeat(np.arange(len(terms), dtype=np.int32), held)
+    lengths = np.fromiter(map(len, terms), np.int32, len(terms))
+    return _sorted_lists(
+        vocabulary, np.asarray(numbers, np.int64), rows, np.asarray(counts, np.int32), lengths, starts
+    )
+
+
+def _sorted_lists(
+    vocabulary: dict[str, int],
+    numbers: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int32],
+    counts: npt.NDArray[np.int32],
+    lengths: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
+) -> WordLists:
+    blocks = np.searchsorted(starts, rows, side="right") - 1
+    every = (blocks.astype(np.int64) << WORD_BITS) | numbers
+    order = np.lexsort((rows, every))
+    keys, firsts = np.unique(every[order], return_index=True)
+    begins = np.append(firsts, len(every)).astype(np.int64)
+    return WordLists(vocabulary, keys, begins, rows[order], counts[order], lengths)
+
+
+def joined(taken: Iterable[tuple[Segment, Sequence[int]]]) -> Segment:
+    """Return one segment of some blocks of others, in the order of their atoms; nothing else of them stays in it.
+
+    Args:
+        taken: Segments, and the numbers of the blocks to take; at least one block in all.
+    """
+    pieces = [(segment, number) for segment, numbers in taken for number in numbers]
+    # An identity begins with its atom.
+    pieces.sort(key=lambda piece: piece[0].blocks[piece[1]])
+    spans = [(segment, slice(*segment.starts[number : number + 2].tolist())) for segment, number in pieces]
+    sizes = [span.stop - span.start for _, span in spans]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    documents, document_of = _joined_documents(spans)
+    return Segment(
+        blocks=tuple(segment.blocks[number] for segment, number in pieces),
+        starts=starts,
+        ids=np.concatenate([segment.ids[span] for segment, span in spans]),
+        vectors=np.concatenate([segment.vectors[span] for segment, span in spans]),
+        small=Quantised(
+            *(
+                np.concatenate([getattr(segment.small, each.name)[span] for segment, span in spans])
+                for each in fields(Quantised)
+            )
+        ),
+        words=_joined_lists(pieces, starts),
+        chunks=pa.concat_tables(
+            [segment.chunks.slice(span.start, span.stop - span.start) for segment, span in spans]
+        ).combine_chunks(),
+        documents=documents,
+        document_of=document_of,
+    )
+
+
+def _joined_documents(spans: Sequence[tuple[Segment, slice]]) -> tuple[pa.Table, npt.NDArray[np.int32]]:
+    tables, places, before = [], [], 0
+    for segment, span in spans:
+        used, inverse = np.unique(segment.document_of[span], return_inverse=True)
+        tables.append(segment.documents.take(pa.array(used)))
+        places.append((inverse + before).astype(np.int32))
+        before += len(used)
+    return pa.concat_tables(tables).combine_chunks(), np.concatenate(places)
+
+
+def _joined_lists(pieces: Sequence[tuple[Segment, int]], starts: npt.NDArray[np.int64]) -> WordLists:
+    vocabulary: dict[str, int] = {}
+    names = {id(segment): list(segment.words.vocabulary) for segment, _ in pieces}
+    numbers, rows, counts, lengths = [], [], [], []
+    for (segment, number), start in zip(pieces, starts.tolist(), strict=False):
+        words, begin = segment.words, int(segment.starts[number])
+        first, last = np.searchsorted(words.keys, [number << WORD_BITS, (number + 1) << WORD_BITS])
+        old = (words.keys[first:last] & ((1 << WORD_BITS) - 1)).tolist()
+        new = [
+            vocabulary.setdefault(word, len(vocabulary)) for word in map(names[id(segment)].__getitem__, old)
+        ]
+        here = slice(int(words.starts[first]), int(words.starts[last]))
+        numbers.append(np.repeat(np.asarray(new, np.int64), np.diff(words.starts[first : last + 1])))
+        rows.append(words.rows[here] + np.int32(start - begin))
+        counts.append(words.counts[here])
+        lengths.append(words.lengths[begin : int(segment.starts[number + 1])])
+    return _sorted_lists(
+        vocabulary,
+        np.concatenate(numbers),
+        np.concatenate(rows),
+        np.concatenate(counts),
+        np.concatenate(lengths),
+        starts,
+    )
+
+
+def _arrays(held: Any) -> list[npt.NDArray[Any]]:
+    values = [getattr(held, each.name) for each in fields(held)]
+    return [value for value in values if isinstance(value, np.ndarray)]

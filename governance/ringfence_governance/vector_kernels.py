@@ -1,0 +1,114 @@
+"""Compiled inner loops over resident vectors; the only module that imports numba.
+
+Promise: nothing is touched but the runs of rows that are given. What the
+loops return are estimates with bounds; no score that leaves is made here.
+Compiled code is kept in a folder that only its owner may enter, or not at all:
+whoever could write there would run code here.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """The loops for one length of vectors.
+
+    Args:
+        estimate: (codes, scales, errors, lengths, query codes, query scale, query length, query error,
+            starts, ends, upper out, first, best lower bounds) -> next place in `upper`.
+        products: (vectors, query, starts, ends, out, first) -> next place in `out`.
+    """
+
+    estimate: Callable[..., int]
+    products: Callable[..., int]
+
+
+@functools.cache
+def kernels(dimensions: int) -> Kernels:
+    """Return the loops for vectors of one length, compiled for it: a fixed count of steps is several times faster."""
+    keep = _private_folder() is not None
+    compiled = functools.partial(numba.njit, nogil=True, boundscheck=False, cache=keep)
+    size = dimensions
+    infinity = -np.inf
+
+    @compiled()  # type: ignore[untyped-decorator]
+    def estimate(
+        codes: Any, scales: Any, errors: Any, lengths: Any, query: Any, scale: Any, length: Any, error: Any,
+        starts: Any, ends: Any, upper: Any, first: Any, best: Any,
+    ) -> Any:  # fmt: skip
+        place = first
+        weakest = best.min()
+        for run in range(len(starts)):
+            for row in range(starts[run], ends[run]):
+                total = np.int32(0)
+                for step in range(size):
+                    total += np.int32(np.int16(codes[row, step])) * np.int32(query[step])
+                about = np.float64(total) * np.float64(scales[row]) * scale
+                slack = (
+                    np.float64(errors[row]) * length
+                    + np.float64(lengths[row]) * error
+                    + 1e-9 * np.float64(lengths[row]) * length
+                    + 1e-30
+                )
+                upper[place] = about + slack
+                place += 1
+                lower = about - slack
+                if lower > weakest:
+                    best[np.argmin(best)] = lower
+                    weakest = best.min()
+        return place
+
+    @compiled(fastmath=True)  # type: ignore[untyped-decorator]
+    def products(vectors: Any, query: Any, starts: Any, ends: Any, out: Any, first: Any) -> Any:
+        place = first
+        for run in range(len(starts)):
+            for row in range(starts[run], ends[run]):
+                total = np.float32(0.0)
+                for step in range(size):
+                    total += vectors[row, step] * query[step]
+                out[place] = total
+                place += 1
+        return place
+
+    made = Kernels(estimate, products)
+    _warm(made, size, infinity)
+    return made
+
+
+def _warm(made: Kernels, size: int, lowest: float) -> None:
+    """Compile now, and not at somebody's question."""
+    none, one = np.zeros(0, np.int64), np.zeros((1, size), np.float32)
+    few = np.zeros(1, np.float32)
+    made.estimate(
+        one.astype(np.int8), few, few, few, np.zeros(size, np.int16), 1.0, 1.0, 1.0, none, none,
+        np.zeros(1), 0, np.full(1, lowest),
+    )  # fmt: skip
+    made.products(one, one[0], none, none, few, 0)
+
+
+@functools.cache
+def _private_folder() -> Path | None:
+    """Return the folder for compiled code, or None if there is none that is the user's alone."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(base) / "ringfence" / "kernels"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    if not private:
+        return None
+    numba.config.CACHE_DIR = str(folder)
+    return folder

@@ -1,0 +1,140 @@
+"""Find, among runs of resident rows, all that could be the nearest to a question.
+
+Promise: no row that belongs among the nearest is left out: each estimate has
+a bound on its error, and every row that could reach the k-th best stays. The
+compiled loops and numpy keep other rows besides; which ones they keep changes
+no answer, since each is scored again by the fixed routine.
+
+Source: docs/decisions/0013-resident-blocks.md.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .quantised import Quantised, quantised
+
+ROWS_BEFORE_COMPILING = 1_000_000
+"""Rows scanned in numpy before numba is loaded, beside them: a command that asks once never waits for it."""
+HALF_ULP_F32 = 2.0**-24
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Runs:
+    """Some rows of one segment: those of [start, end) of each run, and no other.
+
+    Args:
+        starts: int64 of shape (r,).
+        ends: int64 of shape (r,), same order.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    small: Quantised
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return int((self.ends - self.starts).sum())
+
+
+def nearest(runs: Sequence[Runs], query: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.intp]:
+    """Return the places of all rows that could be among the k nearest, ascending; counted through the runs.
+
+    Args:
+        query: float32 of shape (d,).
+        k: From 1.
+    """
+    total = sum(map(len, runs))
+    if total <= k:
+        return np.arange(total)
+    compiled = _kernels(len(query), total)
+    if compiled is None:
+        about, error = products(runs, query)
+        best = np.partition(about - error, total - k)[-k:]
+        upper = about + error
+    else:
+        upper, best = _estimates(compiled, runs, query, k, total)
+    # What is not a number compares with nothing, so that it stays.
+    return np.flatnonzero(~(upper < best.min()))
+
+
+def products(
+    runs: Sequence[Runs], query: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return every row's inner product with the query as float32 gives it, and how far off it may be."""
+    total = sum(map(len, runs))
+    about, lengths = np.empty(total, np.float32), np.empty(total, np.float32)
+    compiled = _kernels(len(query), total)
+    place = 0
+    for each in runs:
+        first = place
+        for start, end in zip(each.starts.tolist(), each.ends.tolist(), strict=True):
+            span = slice(place, place + end - start)
+            lengths[span] = each.small.lengths[start:end]
+            if compiled is None:
+                np.dot(each.vectors[start:end], query, out=about[span])
+            place = span.stop
+        if compiled is not None:
+            compiled.products(each.vectors, query, each.starts, each.ends, about, first)
+    # Any order of adding d products of float32 stays within d half-units of the lengths' product.
+    steps = (len(query) + 2) * HALF_ULP_F32
+    length = float(np.linalg.norm(query.astype(np.float64)))
+    return about.astype(np.float64), lengths.astype(np.float64) * (2 * steps * length) + 1e-30
+
+
+def load_kernels(dimensions: int) -> bool:
+    """Load and compile the loops now; say whether there are any."""
+    if importlib.util.find_spec("numba") is None:
+        return False
+    from . import vector_kernels
+
+    _loaded[dimensions] = vector_kernels.kernels(dimensions)
+    return True
+
+
+_loaded: dict[int, Any] = {}
+_state = threading.local()
+_asked: set[int] = set()
+_scanned: dict[int, int] = {}
+
+
+def _kernels(dimensions: int, rows: int) -> Any:
+    found = _loaded.get(dimensions)
+    if found is None:
+        _scanned[dimensions] = _scanned.get(dimensions, 0) + rows
+        if _scanned[dimensions] > ROWS_BEFORE_COMPILING and dimensions not in _asked:
+            _asked.add(dimensions)
+            threading.Thread(target=load_kernels, args=(dimensions,), daemon=True).start()
+    return found
+
+
+def _estimates(
+    compiled: Any, runs: Sequence[Runs], query: npt.NDArray[np.float32], k: int, total: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    small = quantised(query[None, :])
+    codes = small.codes[0].astype(np.int16)
+    scale, length, error = (float(each[0]) for each in (small.scales, small.lengths, small.errors))
+    upper, best = _scratch(total), np.full(k, -np.inf)
+    place = 0
+    for each in runs:
+        held = each.small
+        place = compiled.estimate(
+            held.codes, held.scales, held.errors, held.lengths, codes, scale, length, error,
+            each.starts, each.ends, upper, place, best,
+        )  # fmt: skip
+    return upper, best
+
+
+def _scratch(size: int) -> npt.NDArray[np.float64]:
+    """Return room that is used again: fresh memory costs more than what is written to it."""
+    kept: npt.NDArray[np.float64] | None = getattr(_state, "room", None)
+    if kept is None or len(kept) < size:
+        kept = _state.room = np.empty(size + size // 4, np.float64)
+    return kept[:size]

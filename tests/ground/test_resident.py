@@ -1,0 +1,172 @@
+"""Resident blocks give what opening and scoring every row gives, and hold nothing they should not."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from ringfence_governance import block_opening, resident, row_map, vector_scan
+from ringfence_governance.atom_sets import AtomSet
+from ringfence_governance.errors import Refused
+from ringfence_governance.quantised import quantised
+from ringfence_governance.reading import Answer, GrantedReader
+from ringfence_governance.terms import terms
+from ringfence_governance.vector_scan import Runs
+from ringfence_retrieval.ranking import fused, ranked
+from ringfence_retrieval.scoring import cosine_scores
+from ringfence_retrieval.search import MODES, Question, search
+from ringfence_retrieval.text_scoring import bm25_scores
+
+from .worlds import World, draft, subject, vector
+
+HAL, BOB, LEE = "acme/user:hal", "acme/user:bob", "acme/user:lee"
+WORDS = ["pump", "valve", "leak", "offer", "seal", "shaft", "rotor", "bearing"]
+NAMES = ["acme/label:staff", "acme/label:payroll", "acme/label:project"]
+
+
+def texts(seed: int, documents: int) -> list[str]:
+    dice = random.Random(seed)
+    return ["\n".join(" ".join(dice.choices(WORDS, k=5)) for _ in range(4)) for _ in range(documents)]
+
+
+def fill(world: World, seed: int, documents: int = 9) -> None:
+    pages = enumerate(texts(seed, documents))
+    world.put(*(draft(f"{seed}/{n}.txt", text, NAMES[n % 3]) for n, text in pages), who="acme/user:dex")
+
+
+def exhaustive(world: World, who: str, question: Question) -> list[tuple[str, float]]:
+    """Open and score every readable row, as a search without resident blocks does."""
+
+    def work(reader: GrantedReader) -> Answer[list[tuple[str, float]]]:
+        chunks = reader.chunks(vectors=True, terms=True)
+        assert chunks.vectors is not None
+        assert chunks.terms is not None
+        near = cosine_scores(chunks.vectors, vector(question.text)).tolist() if len(chunks) else []
+        meaning = dict(zip(chunks.ids, near, strict=True))
+        worded = bm25_scores(chunks.terms, terms(question.text, question.language))
+        words = {row: score for row, score in zip(chunks.ids, worded, strict=True) if score > 0.0}
+        both = fused([ranked(meaning), ranked(words)])
+        scores = {"vector": meaning, "text": words, "hybrid": both}[question.mode]
+        found = [(row, scores[row]) for row in ranked(scores)[: question.k]]
+        return Answer([], lambda as_of: found)
+
+    return world.door.read(subject(who), "list", work)
+
+
+def agree(world: World) -> None:
+    for who in (HAL, BOB, LEE, "acme/user:nobody"):
+        for mode in MODES:
+            for k in (1, 5, 1000):
+                question = Question("pump leak of the rotor", k, mode)
+                result = search(world.door, subject(who), question, vector)
+                assert [(hit.id, hit.score) for hit in result] == exhaustive(world, who, question)
+
+
+def test_answers_are_those_of_scoring_every_row_through_changes(filled: World) -> None:
+    for seed in range(3):
+        fill(filled, seed)
+        agree(filled)
+    with filled.ingestion("acme/user:dex") as ingestion:
+        assert ingestion.relabel("0/1.txt", "acme/label:staff")
+        assert ingestion.remove("1/0.txt")
+    agree(filled)
+
+
+def test_answers_are_the_same_when_only_a_few_rows_fit_into_memory(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_map, "PART_ROWS_MAX", 5)
+    fill(filled, 0)
+    filled.ground.resident.limit(10 * resident.BYTES_PER_ROW)
+    passes = filled.door.read(
+        subject(HAL), "list", lambda reader: Answer([], lambda _, n=len(list(reader.passes())): n)
+    )
+    assert passes > 1
+    agree(filled)
+
+
+def test_an_atom_outside_the_grant_is_not_opened(filled: World) -> None:
+    ground = filled.ground
+    grant = ground.grant(subject(BOB), "read")
+    payroll = ground.moment().table.by_id["acme/label:payroll"].atom
+    parts = ground.tables.parts("chunks", grant.publication.versions["chunks"], AtomSet.of([payroll]))
+    assert parts
+    with pytest.raises(Refused, match="outside the grant"):
+        block_opening.open_parts(ground, grant, parts)
+
+
+def held(world: World) -> frozenset[bytes]:
+    return frozenset(world.ground.resident._blocks)
+
+
+def ask(world: World, who: str) -> None:
+    search(world.door, subject(who), Question("pump"), vector)
+
+
+def test_a_block_whose_rows_did_not_change_survives_a_publication_and_one_whose_rows_went_does_not(
+    filled: World,
+) -> None:
+    fill(filled, 0)
+    ask(filled, HAL)
+    before = held(filled)
+    fill(filled, 1)
+    ask(filled, BOB)
+    assert before <= held(filled)
+    with filled.ingestion("acme/user:dex") as ingestion:
+        assert ingestion.remove("0/1.txt")  # of the payroll, which Bob may not read
+    ask(filled, BOB)
+    payroll = filled.ground.moment().table.by_id["acme/label:payroll"].atom.to_bytes(4, "big")
+    assert not {each for each in before - held(filled) if not each.startswith(payroll)}
+    assert before - held(filled)
+
+
+def test_an_unknown_kind_of_change_lets_every_block_go(filled: World) -> None:
+    ask(filled, HAL)
+    assert held(filled)
+    with filled.ground.catalog.write() as connection:
+        filled.ground.catalog.next_entry(connection, "erasure")
+    ask(filled, "acme/user:nobody")
+    ask(filled, "borealis/user:bo")
+    payroll = filled.ground.moment().table.by_id["acme/label:payroll"].atom.to_bytes(4, "big")
+    assert not [each for each in held(filled) if each.startswith(payroll)]
+
+
+@pytest.mark.parametrize("dimensions", [8, 384])
+def test_the_compiled_and_the_plain_scan_keep_all_that_belong_to_the_nearest(dimensions: int) -> None:
+    random_rows = np.random.default_rng(5)
+    rows = random_rows.standard_normal((3000, dimensions)).astype(np.float32)
+    rows[100:200] = rows[50]  # ties
+    rows[7] = 0.0
+    runs = [Runs(rows, quantised(rows), np.array([0, 1500]), np.array([1000, 3000]))]
+    granted = np.r_[0:1000, 1500:3000]
+    queries = [rows[50], random_rows.standard_normal(dimensions).astype(np.float32)]
+    plain = [vector_scan.nearest(runs, query, 20) for query in queries]
+    assert vector_scan.load_kernels(dimensions)
+    for query, found in zip(queries, plain, strict=True):
+        scores = cosine_scores(rows[granted], query)
+        belong = set(np.flatnonzero(scores >= np.sort(scores)[-20]).tolist())
+        assert belong <= set(found.tolist())
+        assert belong <= set(vector_scan.nearest(runs, query, 20).tolist())
+
+
+def test_a_rows_codes_scale_and_error_are_its_own() -> None:
+    rows = np.random.default_rng(2).standard_normal((50, 16)).astype(np.float32)
+    rows[30:] *= 1000.0
+    together, alone = quantised(rows), quantised(rows[:30])
+    for name in ("codes", "scales", "errors", "lengths"):
+        assert getattr(together, name)[:30].tobytes() == getattr(alone, name).tobytes()
+
+
+def test_a_new_publication_reads_only_what_is_new_of_the_map(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(filled, 0)
+    ask(filled, HAL)
+    read: list[int] = []
+    real = row_map._read
+    monkeypatch.setattr(row_map, "_read", lambda fact: (read.append(fact.number), real(fact))[1])
+    fill(filled, 1)
+    filled.ground.tables.count("chunks", filled.ground.moment().publication.versions["chunks"], [1])
+    assert len(read) == 1
