@@ -58,6 +58,7 @@ def _digests(ground: Ground, grant: Grant, atoms: set[int]) -> dict[int, str]:
     return {
         atom: digest(key, "label", _canonical(grant.table, grant.table.entries[atom]), *sorted(found))
         for atom, found in held.items()
+        if atom in atoms
     }
 
 

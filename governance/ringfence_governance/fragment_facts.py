@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .errors import StoreCorrupt
 from .lance_upkeep import Dataset
 from .row_map import FragmentFacts
 
@@ -29,8 +30,14 @@ def facts_of(
     Args:
         fragment: One of the dataset's.
         reading: Turns an error of a read into one that names the table alone.
+
+    Raises:
+        StoreCorrupt: The table has no column of atoms.
     """
-    atom = dataset.lance_schema.field_case_insensitive("atom").id()
+    field = dataset.lance_schema.field_case_insensitive("atom")
+    if field is None:
+        raise StoreCorrupt("a table has no column of atoms; nothing was read")
+    atom = field.id()
 
     def read() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
         with reading():

@@ -123,15 +123,22 @@ class ReadableRows:
 
     def lengths(self, places: Places) -> npt.NDArray[np.int32]:
         """Return how many words some rows hold."""
-        return self._gathered(places, np.int32, (), lambda segment: segment.words.lengths)
+        found: npt.NDArray[np.int32] = self._gathered(
+            places, np.int32, (), lambda segment: segment.words.lengths
+        )
+        return found
 
     def vectors(self, places: Places) -> npt.NDArray[np.float32]:
         """Return the vectors of some rows."""
-        return self._gathered(places, np.float32, (self.dimensions,), lambda segment: segment.vectors)
+        found: npt.NDArray[np.float32] = self._gathered(
+            places, np.float32, (self.dimensions,), lambda segment: segment.vectors
+        )
+        return found
 
     def ids(self, places: Places) -> npt.NDArray[np.uint64]:
         """Return the ids of some rows as pairs of numbers, ordered as the ids are."""
-        return self._gathered(places, np.uint64, (2,), lambda segment: segment.ids)
+        found: npt.NDArray[np.uint64] = self._gathered(places, np.uint64, (2,), lambda segment: segment.ids)
+        return found
 
     def text_ids(self, places: Places) -> list[str]:
         """Return the ids of some rows."""

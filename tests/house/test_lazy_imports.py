@@ -18,6 +18,8 @@ HEAVY = {
     "duckdb",
     "lance",
     "lancedb",
+    "llvmlite",
+    "numba",
     "numpy",
     "obstore",
     "onnxruntime",
