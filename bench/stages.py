@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from ringfence_governance import as_of, reading
+from ringfence_governance import as_of, block_opening, reading
 from ringfence_governance.ground import Ground
 from ringfence_retrieval import search
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("authorise", Ground, "grant"),
-    ("open and score", search, "_found"),
+    ("scan and open", block_opening, "open_parts"),
+    ("score", search, "_found"),
     ("rank", search, "ranked"),
     ("check again", reading, "_recheck"),
     ("as_of", as_of, "handle"),
