@@ -24,7 +24,7 @@ from .catalog import NEW_LABEL
 from .errors import Refused, StoreCorrupt
 from .grants import Grant
 from .ground import Ground
-from .key_store import Keyring
+from .keyrings import Keyring
 from .quantised import quantised
 from .readable_rows import ReadableRows, SealedPassage
 from .row_map import Part

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from . import authority, inspection, publications, retention, runs
 from .errors import Refused, WriteRefused
 from .ground import Ground, Moment
-from .lance_tables import TABLES, TableChange
 from .leases import WriterLease
 from .subjects import Subject
+from .table_schemas import TABLES, TableChange
 
 JOB = "compact"
 

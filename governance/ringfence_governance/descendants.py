@@ -10,7 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from .lance_tables import LanceTables, Versions
+from .lance_tables import LanceTables
+from .table_schemas import Versions
 
 DERIVED = "derived"
 """Kind of the edge from what was made to a document, or passage, that went into it."""

@@ -43,10 +43,10 @@ from .erasure_proof import NO_TRACES, Traces
 from .errors import InvalidInput, NotReadable, Refused, WriteRefused
 from .ground import Ground, Moment
 from .kept_changes import Reasoned
-from .lance_tables import TABLES, TableChange
 from .leases import WriterLease
 from .rows import is_opaque
 from .subjects import Subject
+from .table_schemas import TABLES, TableChange
 from .write_authority import WriteAuthority
 
 DOCUMENTS_MAX = 1000

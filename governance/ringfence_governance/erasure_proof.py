@@ -24,8 +24,8 @@ from .erasure_ledger import Entry
 from .errors import InvalidInput, Refused, StoreCorrupt, StoreError
 from .ground import Ground
 from .keyrings import WrappedKey
-from .lance_tables import SCHEMAS, Versions
 from .subjects import Subject
+from .table_schemas import SCHEMAS, Versions
 
 __all__ = [
     "NO_TRACES",

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,55 +33,13 @@ from .fragment_facts import facts_of
 from .lance_upkeep import follows
 from .row_map import FragmentFacts, Part, RowMap, TableRows
 from .table_places import FolderPlace, TablePlace
+from .table_schemas import ORDERS, SCHEMAS, TABLES, TableChange, Versions
 
 CONSEQUENCES = {"written": "nothing was published", "cleaned": "older versions may be left"}
 """What it means if something cannot be done; else nothing was read."""
 
 IDS_PER_PREDICATE = 500
 """How many opaque ids one delete or look-up predicate holds."""
-
-
-def _schema(*sealed: str, extra: Sequence[pa.Field] = ()) -> pa.Schema:
-    common = [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("atom", pa.int32(), nullable=False),
-        pa.field("run_id", pa.string(), nullable=False),
-    ]
-    return pa.schema([*common, *extra, *(pa.field(name, pa.binary(), nullable=False) for name in sealed)])
-
-
-SCHEMAS: Mapping[str, pa.Schema] = {
-    "documents": _schema("metadata", "text"),
-    "chunks": _schema(
-        "metadata",
-        "text",
-        "vector",
-        "terms",
-        extra=[
-            pa.field("document_id", pa.string(), nullable=False),
-            pa.field("ordinal", pa.int32(), nullable=False),
-            pa.field("token_count", pa.int32(), nullable=False),
-        ],
-    ),
-    "edges": _schema(
-        extra=[
-            pa.field("child", pa.string(), nullable=False),
-            pa.field("parent", pa.string(), nullable=False),
-            pa.field("kind", pa.string(), nullable=False),
-        ]
-    ),
-}
-"""The three tables. Every row has an id, an atom and a run; no column may be null."""
-
-TABLES = tuple(SCHEMAS)
-ORDERS: Mapping[str, tuple[str, ...]] = {
-    "documents": ("atom", "id"),
-    "chunks": ("atom", "document_id", "ordinal"),
-    "edges": ("atom", "child", "id"),
-}
-"""The order compaction writes rows in: those of one label together."""
-Versions = Mapping[str, int]
-"""One publication: table → Lance version."""
 
 
 class LanceTables:
@@ -338,27 +295,6 @@ class LanceTables:
             return lance.dataset(
                 self._place.table(name), version=version, storage_options=self._place.options
             )
-
-
-@dataclass(frozen=True, slots=True)
-class TableChange:
-    """What a writer does to one table: delete, give other atoms, then append.
-
-    Args:
-        deleted: Row ids.
-        atoms: Row id → new atom.
-        appended: Rows in the table's schema, or None.
-        materialised: Write fragments that have deleted rows anew, so that no file of the new version holds them.
-        clustered: Write all rows anew in the order of :data:`ORDERS`.
-        on_progress: Called with table, rows written and rows to write while they are clustered.
-    """
-
-    deleted: tuple[str, ...] = ()
-    atoms: Mapping[str, int] | None = None
-    appended: pa.Table | None = None
-    materialised: bool = False
-    clustered: bool = False
-    on_progress: Callable[[str, int, int], None] | None = None
 
 
 def _allowlist(addresses: npt.NDArray[np.uint64]) -> bytes:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select
 from . import catalog_schema as schema
 from .catalog import SEQUENCE_MAX, Catalog
 from .errors import StoreCorrupt
-from .lance_tables import TABLES, Versions
+from .table_schemas import TABLES, Versions
 
 # Made once: making a statement takes several times as long as asking it, and this one is asked at every change.
 _NEWEST_UNTIL = (

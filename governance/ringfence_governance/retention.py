@@ -16,8 +16,8 @@ from . import catalog_schema as schema
 from . import erasure_ledger, publications
 from .errors import StoreError
 from .ground import Ground
-from .lance_tables import TABLES
 from .leases import WriterLease
+from .table_schemas import TABLES
 
 RETAINED_PUBLICATIONS = 8
 """How many publications are kept whole, the newest among them."""

@@ -18,10 +18,10 @@ from .ground import Ground
 from .journal import Relabelling
 from .keyrings import WrappedKey
 from .labels import LabelEntry
-from .lance_tables import SCHEMAS, TableChange, Versions
 from .manifest import Held, ManifestChanges, path_cell
 from .rows import cell
 from .seal import Cipher
+from .table_schemas import SCHEMAS, TableChange, Versions
 
 
 class WriteBatch:

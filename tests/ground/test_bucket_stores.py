@@ -35,7 +35,8 @@ from ringfence_governance.errors import (
     StoreError,
     StoreVersionMismatch,
 )
-from ringfence_governance.lance_tables import LanceTables, Versions
+from ringfence_governance.lance_tables import LanceTables
+from ringfence_governance.table_schemas import Versions
 
 from .object_server import BUCKET, ObjectServer, running_objects
 from .postgres_server import Server

@@ -12,8 +12,9 @@ import pytest
 from ringfence_governance import errors as ringfence_errors
 from ringfence_governance import publications, retention
 from ringfence_governance.errors import Refused, StoreBusy
-from ringfence_governance.lance_tables import SCHEMAS, TABLES, LanceTables
+from ringfence_governance.lance_tables import LanceTables
 from ringfence_governance.retention import PUBLICATIONS_BETWEEN, RETAINED_PUBLICATIONS
+from ringfence_governance.table_schemas import SCHEMAS, TABLES
 
 from .worlds import ADMIN, World, draft, label, subject
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from ringfence_governance.lance_tables import LanceTables, TableChange, Versions
+from ringfence_governance.lance_tables import LanceTables
+from ringfence_governance.table_schemas import TableChange, Versions
 
 from .dying import PUBLICATIONS, READERS, WRITER, Instants, State, state_after, watched, write_publication
 from .worlds import World, copy_world, database, draft, open_world, process

@@ -24,7 +24,8 @@ from ringfence_governance.errors import (
     WriterExpelled,
 )
 from ringfence_governance.key_store import KeyStore
-from ringfence_governance.lance_tables import TABLES, LanceTables
+from ringfence_governance.lance_tables import LanceTables
+from ringfence_governance.table_schemas import TABLES
 
 from .worlds import ADMIN, WHY, World, database, draft, label, open_world, process, subject
 

@@ -21,7 +21,7 @@ from ringfence_governance.errors import (
     StoreError,
     WriteRefused,
 )
-from ringfence_governance.lance_tables import SCHEMAS
+from ringfence_governance.table_schemas import SCHEMAS
 from ringfence_governance.vector_models import VectorModel
 
 from .worlds import ADMIN, FOLDER, World, draft, label, sha256, subject

@@ -16,8 +16,8 @@ from ringfence_governance.key_local import KeyFile
 from ringfence_governance.key_store import KeyStore
 from ringfence_governance.keyrings import Keyring
 from ringfence_governance.labels import LabelEntry
-from ringfence_governance.lance_tables import TableChange
 from ringfence_governance.rows import cell
+from ringfence_governance.table_schemas import TableChange
 
 from .worlds import World, database, draft, label, open_world
 

@@ -15,7 +15,8 @@ from lance.dataset import MergeInsertBuilder
 from ringfence_governance import lance_tables
 from ringfence_governance.atom_sets import AtomSet
 from ringfence_governance.errors import StoreCorrupt, StoreError, WriterExpelled
-from ringfence_governance.lance_tables import SCHEMAS, TABLES, LanceTables, TableChange, Versions
+from ringfence_governance.lance_tables import LanceTables
+from ringfence_governance.table_schemas import SCHEMAS, TABLES, TableChange, Versions
 
 COLUMNS = {"documents": ["run_id", "metadata", "text"], "edges": ["child", "parent", "kind"]}
 
@@ -165,7 +166,9 @@ def test_a_row_outside_the_grant_that_came_through_the_filter_stops_the_scan(
     line: Line, monkeypatch: pytest.MonkeyPatch, guard: str
 ) -> None:
     line.publish({1: 1, 2: 2})
-    everything = lance_tables.serialize_row_addrs(line.tables._rows("edges", 2).addresses(AtomSet.of([1, 2])).tolist())
+    everything = lance_tables.serialize_row_addrs(
+        line.tables._rows("edges", 2).addresses(AtomSet.of([1, 2])).tolist()
+    )
     monkeypatch.setattr(lance_tables, "serialize_row_addrs", lambda addresses: everything)
     if guard == "mask alone":
         # With the second check broken too, the attack works: it is a guard and no ornament.

@@ -10,7 +10,8 @@ import pytest
 
 from ringfence_governance import leases
 from ringfence_governance.errors import StoreBusy, StoreError, WriterExpelled
-from ringfence_governance.lance_tables import LanceTables, TableChange, Versions
+from ringfence_governance.lance_tables import LanceTables
+from ringfence_governance.table_schemas import TableChange, Versions
 
 from .worlds import World, database, draft, files_of_at_most
 

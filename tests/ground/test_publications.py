@@ -9,8 +9,9 @@ import pytest
 
 from ringfence_governance import publications
 from ringfence_governance.errors import RingfenceError, StoreBusy, StoreCorrupt, StoreError, WriteRefused
-from ringfence_governance.lance_tables import LanceTables, TableChange, Versions
+from ringfence_governance.lance_tables import LanceTables
 from ringfence_governance.reading import Answer, GrantedReader
+from ringfence_governance.table_schemas import TableChange, Versions
 
 from .worlds import World, database, draft, label, subject
 

@@ -12,8 +12,9 @@ import pytest
 from ringfence_governance import erasure_proof
 from ringfence_governance.descendants import Reach
 from ringfence_governance.errors import StoreBusy, StoreError, WriterExpelled
-from ringfence_governance.lance_tables import LanceTables, TableChange
+from ringfence_governance.lance_tables import LanceTables
 from ringfence_governance.reading import Answer, GrantedReader
+from ringfence_governance.table_schemas import TableChange
 
 from .dying import PUBLICATIONS, Instants, state_after, watched, write_publication
 from .object_server import BUCKET, ObjectServer

@@ -21,8 +21,8 @@ import pytest
 import ringfence
 from ringfence_governance.drafts import DocumentDraft
 from ringfence_governance.labels import Label, NamedLabel
-from ringfence_governance.lance_tables import SCHEMAS
 from ringfence_governance.subjects import Subject
+from ringfence_governance.table_schemas import SCHEMAS
 from ringfence_ingest.label_choice import ORIGIN_PRIVATE
 
 from .reader_questions import cli_answer

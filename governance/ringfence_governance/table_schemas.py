@@ -1,0 +1,76 @@
+"""Say what the store's tables are made of, and what a writer may do to one.
+
+Promise: every row of every table has an id, an atom and a run; whatever is
+of the content is sealed; no column may be null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+def _schema(*sealed: str, extra: Sequence[pa.Field] = ()) -> pa.Schema:
+    common = [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("atom", pa.int32(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+    return pa.schema([*common, *extra, *(pa.field(name, pa.binary(), nullable=False) for name in sealed)])
+
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "documents": _schema("metadata", "text"),
+    "chunks": _schema(
+        "metadata",
+        "text",
+        "vector",
+        "terms",
+        extra=[
+            pa.field("document_id", pa.string(), nullable=False),
+            pa.field("ordinal", pa.int32(), nullable=False),
+            pa.field("token_count", pa.int32(), nullable=False),
+        ],
+    ),
+    "edges": _schema(
+        extra=[
+            pa.field("child", pa.string(), nullable=False),
+            pa.field("parent", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+        ]
+    ),
+}
+"""The three tables. Every row has an id, an atom and a run; no column may be null."""
+
+TABLES = tuple(SCHEMAS)
+ORDERS: Mapping[str, tuple[str, ...]] = {
+    "documents": ("atom", "id"),
+    "chunks": ("atom", "document_id", "ordinal"),
+    "edges": ("atom", "child", "id"),
+}
+"""The order compaction writes rows in: those of one label together."""
+Versions = Mapping[str, int]
+"""One publication: table → Lance version."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """What a writer does to one table: delete, give other atoms, then append.
+
+    Args:
+        deleted: Row ids.
+        atoms: Row id → new atom.
+        appended: Rows in the table's schema, or None.
+        materialised: Write fragments that have deleted rows anew, so that no file of the new version holds them.
+        clustered: Write all rows anew in the order of :data:`ORDERS`.
+        on_progress: Called with table, rows written and rows to write while they are clustered.
+    """
+
+    deleted: tuple[str, ...] = ()
+    atoms: Mapping[str, int] | None = None
+    appended: pa.Table | None = None
+    materialised: bool = False
+    clustered: bool = False
+    on_progress: Callable[[str, int, int], None] | None = None
