@@ -180,7 +180,8 @@ def test_each_open_store_and_each_forked_child_writes_a_segment_of_its_own(fille
     before = len(filled.segments())
     assert before == 3  # with the one of the ingest
     log = filled.ground.audit
-    log._process = -1  # as after a fork: the number is the parent's
+    assert log._segment is not None
+    log._segment.process = -1  # as after a fork: the number is the parent's
     filled.see(HAL)
     assert len(filled.segments()) == before + 1
 
