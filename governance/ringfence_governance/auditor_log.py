@@ -82,6 +82,8 @@ def _log_entry(record: dict[str, Any], grant: Grant, tenant: str, whole: bool) -
         "rules": record["rules"] if all_of_it else [],
         "counts": record["counts"] if all_of_it else {},
         "duration_ms": record["duration_ms"],
+        # Its number tells how many records there are, of every tenant.
+        "record": f"{record['segment']}:{record['number']}" if all_of_it else "",
     }
 
 
@@ -111,6 +113,7 @@ def _policy_entry(entry: Entry, tenant: str) -> dict[str, Any]:
         "rules": [],
         "counts": {},
         "duration_ms": 0,
+        "record": "",
         "row": _what(entry.change),
         "why": entry.why,
         "ticket": entry.ticket,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from . import key_choice, key_file, store_files
 from .ambient import Ambient
+from .audit_settings import AuditSettings
 from .bucket import Bucket
 from .catalog_place import CatalogPlace
 from .errors import RingfenceError, StoreCorrupt, StoreError
@@ -59,6 +60,7 @@ def create(
     catalog: str | None = None,
     keys: str = key_choice.FILE,
     options: Mapping[str, str] | None = None,
+    audit: AuditSettings | None = None,
 ) -> Created:
     """Make a new store, as :func:`store_files.create` does in a folder.
 
@@ -97,7 +99,8 @@ def create(
             raise
         reason = error.strerror or type(error).__name__
         raise StoreError(f"store: cannot make {uri!r} ({reason}); nothing was left behind") from None
-    return Created(open_store(uri, ambient, keys_home=keys_home, catalog=catalog, options=options), key_path)
+    ground = open_store(uri, ambient, keys_home=keys_home, catalog=catalog, options=options, audit=audit)
+    return Created(ground, key_path)
 
 
 def open_store(
@@ -107,6 +110,7 @@ def open_store(
     keys_home: Path | None = None,
     catalog: str | None = None,
     options: Mapping[str, str] | None = None,
+    audit: AuditSettings | None = None,
 ) -> Ground:
     """Open a store, as :func:`store_files.open_store` does in a folder.
 
@@ -134,7 +138,7 @@ def open_store(
             hint=f"bring that folder here, share it, or set {key_file.HOME_VARIABLE} to where it is",
         )
     tables = _tables(bucket, store_id)
-    return store_files.opened(local, store_id, place.overridden(catalog), tables, ambient, keys_home)
+    return store_files.opened(local, store_id, place.overridden(catalog), tables, ambient, keys_home, audit)
 
 
 def _tables(bucket: Bucket, store_id: str) -> LanceTables:

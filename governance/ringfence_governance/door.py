@@ -22,6 +22,7 @@ from . import (
     key_rotation,
     label_changes,
     label_listing,
+    log_checks,
     manifest,
     policy_apply,
     policy_changes,
@@ -31,6 +32,7 @@ from . import (
     store_files,
 )
 from .ambient import Ambient
+from .audit_settings import AuditSettings
 from .bucket import is_uri
 from .drafts import LabelChoice, SourceIdentity
 from .errors import InvalidInput
@@ -73,6 +75,7 @@ class Door:
         ambient: Ambient | None = None,
         catalog: str | None = None,
         storage_options: Mapping[str, str] | None = None,
+        audit: AuditSettings | None = None,
     ) -> tuple[Door, Path]:
         """Make a new store in a folder or at an address; return its door and the file that holds or names its key.
 
@@ -89,11 +92,12 @@ class Door:
                 keys=keys,
                 catalog=catalog,
                 options=storage_options,
+                audit=audit,
             )
         else:
             _refuse_options(storage_options)
             created = store_files.create(
-                Path(path), bundle, admin, ambient, keys_home=keys_home, keys=keys, catalog=catalog
+                Path(path), bundle, admin, ambient, keys_home=keys_home, keys=keys, catalog=catalog, audit=audit
             )
         return cls(created.ground), created.key_path
 
@@ -117,17 +121,20 @@ class Door:
         ambient: Ambient | None = None,
         catalog: str | None = None,
         storage_options: Mapping[str, str] | None = None,
+        audit: AuditSettings | None = None,
     ) -> Door:
         """Open a store. See :func:`store_files.open_store` and :func:`bucket_stores.open_store`."""
         ambient = ambient or Ambient()
         if isinstance(path, str) and is_uri(path):
             return cls(
                 bucket_stores.open_store(
-                    path, ambient, keys_home=keys_home, catalog=catalog, options=storage_options
+                    path, ambient, keys_home=keys_home, catalog=catalog, options=storage_options, audit=audit
                 )
             )
         _refuse_options(storage_options)
-        return cls(store_files.open_store(Path(path), ambient, keys_home=keys_home, catalog=catalog))
+        return cls(
+            store_files.open_store(Path(path), ambient, keys_home=keys_home, catalog=catalog, audit=audit)
+        )
 
     def began_with(self, bundle: PolicyBundle) -> bool:
         """Say whether the store was made with this policy. See :func:`policy_changes.began_with`."""
@@ -197,6 +204,24 @@ class Door:
     def log(self, auditor: Subject) -> list[dict[str, Any]]:
         """See :func:`auditor_log.log`."""
         return auditor_log.log(self.__ground, auditor)
+
+    def verify_log(self, auditor: Subject, *, witness: str | None = None) -> dict[str, Any]:
+        """See :func:`log_checks.verify`."""
+        return log_checks.verify(self.__ground, auditor, witness=witness)
+
+    def sign_log(self, auditor: Subject, *, witness: str | None = None) -> dict[str, Any]:
+        """See :func:`log_checks.checkpoint`."""
+        return log_checks.checkpoint(self.__ground, auditor, witness=witness)
+
+    def prove_record(self, auditor: Subject, record: str) -> dict[str, Any]:
+        """See :func:`log_checks.prove`."""
+        return log_checks.prove(self.__ground, auditor, record)
+
+    def keep_log(
+        self, admin: Subject, *, days: float | None = None, bytes_max: int | None = None
+    ) -> dict[str, Any]:
+        """See :func:`log_checks.keep`."""
+        return log_checks.keep(self.__ground, admin, days=days, bytes_max=bytes_max)
 
     def status(self, subject: Subject) -> dict[str, Any]:
         """See :func:`inspection.status`."""

@@ -17,7 +17,9 @@ from .ambient import Ambient
 from .atom_sets import AtomSet
 from .audit_log import AuditLog
 from .audit_record import AuditRecord, Outcome
+from .audit_settings import AuditSettings
 from .catalog import Catalog
+from .checkpoint_keeper import CheckpointKeeper
 from .erasure_ledger import LedgerCopy
 from .grants import Grant, Issued
 from .journal import Entry
@@ -78,6 +80,7 @@ class Ground:
         "asserted_by",
         "audit",
         "catalog",
+        "checkpoints",
         "erasures",
         "handles",
         "issued",
@@ -99,6 +102,7 @@ class Ground:
         ambient: Ambient,
         keys_folder: Path,
         tables: LanceTables,
+        audit: AuditSettings | None = None,
     ) -> None:
         self.root = root
         self.store_id = store_id
@@ -106,7 +110,9 @@ class Ground:
         self.keys = keys
         self.ambient = ambient
         self.tables = tables
-        self.audit = AuditLog(root / "audit", catalog)
+        kept = audit or AuditSettings()
+        self.audit = AuditLog(root / "audit", catalog, kept)
+        self.checkpoints = CheckpointKeeper(root, store_id, keys, ambient, self.audit, kept)
         self.lineage = Lineage(root / "lineage", store_id, ambient)
         self.erasures = LedgerCopy(keys_folder)
         self.issued = Issued()
@@ -127,6 +133,7 @@ class Ground:
         """Close the log and the databases, and let go what was opened."""
         self.resident.clear()
         self.audit.close()
+        self.checkpoints.close()
         self.catalog.close()
         self.keys.close()
 

@@ -40,6 +40,7 @@ def status(ground: Ground, subject: Subject) -> dict[str, Any]:
             "sequence": moment.sequence,
             "publication": moment.publication.sequence,
             "policy_revision": moment.snapshot.revision,
+            "audit": ground.checkpoints.status(),
         }
     ground.record(subject, "status", "audit", "allowed", detail={"numbers": may})
     return answer

@@ -27,6 +27,7 @@ from . import (
     publications,
 )
 from .ambient import Ambient
+from .audit_settings import AuditSettings
 from .catalog import Catalog
 from .catalog_place import CatalogPlace
 from .database import Database
@@ -78,6 +79,7 @@ def create(
     keys_home: Path | None = None,
     catalog: str | None = None,
     keys: str = key_choice.FILE,
+    audit: AuditSettings | None = None,
 ) -> Created:
     """Make a new store, whose admin may ingest and administer in his own tenant.
 
@@ -122,19 +124,25 @@ def create(
         _undo(made, folder)
         place.undo(store_id)
         raise
-    return Created(open_store(path, ambient, keys_home=keys_home, catalog=catalog), key_path)
+    return Created(open_store(path, ambient, keys_home=keys_home, catalog=catalog, audit=audit), key_path)
 
 
 def open_store(
-    path: Path, ambient: Ambient, *, keys_home: Path | None = None, catalog: str | None = None
+    path: Path,
+    ambient: Ambient,
+    *,
+    keys_home: Path | None = None,
+    catalog: str | None = None,
+    audit: AuditSettings | None = None,
 ) -> Ground:
     """Open a store; one whose catalog or keys are of an older version is brought to the newest.
 
     Args:
         catalog: Where the catalog's Postgres is now, or how to reach it; None for what the store says.
+        audit: How its log is kept.
 
     Raises:
-        InvalidInput: `catalog` is no URL of a Postgres, or the store's catalog is a file.
+        InvalidInput: `catalog` is no URL of a Postgres, or the store's catalog is a file; or the witness is none.
         StoreError: There is none, or its catalog cannot be reached.
         StoreVersionMismatch: It is of another format, or newer than this software.
         KeyUnavailable: Its key is missing or may not be used.
@@ -143,7 +151,7 @@ def open_store(
     store_id, place = _marker(path)
     key_file.refuse_inside(path, key_file.keys_folder(store_id, keys_home))
     tables = LanceTables(path / TABLES)
-    return opened(path, store_id, place.overridden(catalog), tables, ambient, keys_home)
+    return opened(path, store_id, place.overridden(catalog), tables, ambient, keys_home, audit)
 
 
 def opened(
@@ -153,6 +161,7 @@ def opened(
     tables: LanceTables,
     ambient: Ambient,
     keys_home: Path | None,
+    audit: AuditSettings | None,
 ) -> Ground:
     """Open the parts of a store whose marker was read.
 
@@ -183,7 +192,7 @@ def opened(
         database.close()
         key_store.close()
         raise
-    ground = Ground(path, store_id, found, key_store, ambient, folder, tables)
+    ground = Ground(path, store_id, found, key_store, ambient, folder, tables, audit)
     try:
         erasure.reconcile(ground)
     except BaseException:

@@ -18,15 +18,17 @@ from ringfence_governance.labels import Label, NamedLabel
 from ringfence_governance.policy_rows import Link, Rule
 from ringfence_governance.subjects import Subject
 
+from .auditing import Auditing
 from .boundary import public
 
 
-class Administering:
+class Administering(Auditing):
     """The half of a :class:`Reader` that is about the policy."""
 
     __slots__ = ("__door", "__subject")
 
     def __init__(self, door: Door, subject: Subject) -> None:
+        super().__init__(door, subject)
         self.__door = door
         self.__subject = subject
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ringfence_governance.audit_settings import settings
 from ringfence_governance.door import Door
 from ringfence_governance.drafts import LabelChoice
 from ringfence_governance.errors import InvalidInput
@@ -163,6 +164,7 @@ def create(
     catalog: str | None = None,
     keys: str = "file",
     storage_options: Mapping[str, str] | None = None,
+    witness: str | None = None,
 ) -> Store:
     """Make a new store and open it; `store.key_path` says where its master key is.
 
@@ -179,6 +181,8 @@ def create(
             `aws_secret_access_key`, `aws_session_token`, `aws_virtual_hosted_style_request`, `allow_http`.
             What is not given comes from the standard variables (`AWS_ENDPOINT_URL` and so on). None is
             written down.
+        witness: Where the audit log's checkpoints go: a file's path elsewhere, or an `http://` or `https://`
+            address; None asks the environment (`RINGFENCE_WITNESS`), an empty text is none.
 
     Raises:
         StoreError: Something is there already, or the Postgres cannot be reached.
@@ -188,7 +192,13 @@ def create(
     bundle = shipped_default() if policy is None else load_directory(Path(policy))
     chosen = admin if admin is not None else default_admin()
     door, key_path = Door.create(
-        path, bundle, chosen, keys=keys, catalog=catalog, storage_options=storage_options
+        path,
+        bundle,
+        chosen,
+        keys=keys,
+        catalog=catalog,
+        storage_options=storage_options,
+        audit=settings(witness),
     )
     return Store(door, path, embedder, key_path)
 
@@ -202,6 +212,7 @@ def open(  # noqa: A001
     embedder: str | Embedder | None = None,
     catalog: str | None = None,
     storage_options: Mapping[str, str] | None = None,
+    witness: str | None = None,
 ) -> Store:
     """Open a store; make it if there is none.
 
@@ -215,6 +226,7 @@ def open(  # noqa: A001
         catalog: As in :func:`create` when the store is made. For a store that stands: where its Postgres
             is now, or the URL with its password; None takes the one the store was made with.
         storage_options: As in :func:`create`.
+        witness: As in :func:`create`.
 
     Raises:
         InvalidInput: `policy` differs from the policy the store was made with, or `catalog` is given and
@@ -224,9 +236,15 @@ def open(  # noqa: A001
     """
     if not Door.is_store(path, storage_options=storage_options):
         return create(
-            path, policy, admin=admin, embedder=embedder, catalog=catalog, storage_options=storage_options
+            path,
+            policy,
+            admin=admin,
+            embedder=embedder,
+            catalog=catalog,
+            storage_options=storage_options,
+            witness=witness,
         )
-    door = Door.open(path, catalog=catalog, storage_options=storage_options)
+    door = Door.open(path, catalog=catalog, storage_options=storage_options, audit=settings(witness))
     if policy is not None and not door.began_with(load_directory(Path(policy))):
         door.close()
         raise InvalidInput(

@@ -82,6 +82,11 @@ def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
     """Yield the answers to who may not administer and asks all the same, about names there are and are not."""
     yield "log", bytes_of(lambda: list(reader.log()))
     yield "policy", bytes_of(lambda: list(reader.policy()))
+    yield "verify_log", bytes_of(reader.verify_log)
+    yield "sign_log", bytes_of(reader.sign_log)
+    yield "keep_log", bytes_of(lambda: reader.keep_log(days=0))
+    for record in (f"{UNKNOWN_ID}:1", "none"):
+        yield f"prove {record}", bytes_of(lambda r=record: reader.prove_record(r))
     for name in (NAMED[0], NAMED[-1], "a/label:none", "a/set:s", "*", "a/policy"):
         yield f"grant {name}", bytes_of(lambda n=name: reader.grant("a/user:u0", "read", n, why="x"))
         yield f"revoke {name}", bytes_of(lambda n=name: reader.revoke("a/user:u0", "read", n, why="x"))
@@ -130,6 +135,10 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
         yield ["why", "STORE", found, "--as", "a/user:u1", "--by", asker.person, "--json"]
         yield ["why", "STORE", found, "--by", asker.person, "--json", "--at", TIMES[0], "--as", "a/user:u1"]
     yield ["log", "STORE", *who]
+    yield ["audit", "verify", "STORE", *who]
+    yield ["audit", "checkpoint", "STORE", *who]
+    yield ["audit", "prove", "STORE", f"{UNKNOWN_ID}:1", *who]
+    yield ["audit", "keep", "STORE", "--days", "0", *who]
     yield ["status", "STORE", *who]
     yield ["policy", "show", "STORE", *who]
     change = ["--why", "x", *who]

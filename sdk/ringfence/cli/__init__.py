@@ -10,7 +10,19 @@ import sys
 
 import typer
 
-from . import applying, changing, erasing, explaining, ingesting, keys, labels, policies, reading, stores
+from . import (
+    applying,
+    auditing,
+    changing,
+    erasing,
+    explaining,
+    ingesting,
+    keys,
+    labels,
+    policies,
+    reading,
+    stores,
+)
 from .entry import PROGRAM, ReportingGroup
 
 __all__ = ["app", "main"]
@@ -29,6 +41,7 @@ app = typer.Typer(
 )
 member = typer.Typer(help="Put principals into groups and roles, and take them out.")
 policy = typer.Typer(help="Check a policy's files; run its tests; apply them; show a store's policy.")
+audit = typer.Typer(help="Verify the audit log, sign it, prove a record of it, keep it bounded.")
 label = typer.Typer(help="Define named labels, give them another meaning, let them expire; list them.")
 master_keys = typer.Typer(help="Rotate a store's master key; say which generations there are.")
 
@@ -64,6 +77,11 @@ app.add_typer(master_keys, name="keys")
 master_keys.command("rotate")(keys.rotate)
 master_keys.command("status")(keys.status)
 app.command("log")(explaining.log)
+app.add_typer(audit, name="audit")
+audit.command("verify")(auditing.verify)
+audit.command("checkpoint")(auditing.checkpoint)
+audit.command("prove")(auditing.prove)
+audit.command("keep")(auditing.keep)
 app.command("status")(stores.status)
 
 
