@@ -97,7 +97,14 @@ class Door:
         else:
             _refuse_options(storage_options)
             created = store_files.create(
-                Path(path), bundle, admin, ambient, keys_home=keys_home, keys=keys, catalog=catalog, audit=audit
+                Path(path),
+                bundle,
+                admin,
+                ambient,
+                keys_home=keys_home,
+                keys=keys,
+                catalog=catalog,
+                audit=audit,
             )
         return cls(created.ground), created.key_path
 

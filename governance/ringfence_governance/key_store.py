@@ -142,22 +142,6 @@ class KeyStore:
                 )
         return self.store_key(purpose)
 
-    def ensure_store_key(self, purpose: str) -> bytes:
-        """Return one of the store's own keys, made if there is none yet."""
-        with self._database.write() as connection:
-            known = connection.execute(
-                select(_store_keys.c.purpose).where(_store_keys.c.purpose == purpose)
-            ).one_or_none()
-            if known is None:
-                key = self._ambient.new_key("store", purpose)
-                wrapped = self._master_cipher().seal(key, self._master_place("store", purpose))
-                connection.execute(
-                    insert(_store_keys).values(
-                        purpose=purpose, generation=self._master.generation, wrapped=wrapped
-                    )
-                )
-        return self.store_key(purpose)
-
     def ensure_label_key(self, entry: LabelEntry) -> None:
         """Make the key of a label if it has none. Compound labels have only derived keys."""
         self.ensure_label_keys([entry])

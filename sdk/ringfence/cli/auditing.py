@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -94,11 +95,18 @@ def keep(
 def _by_files(store: StorePath, public_key: str, witness: str | None) -> dict[str, Any]:
     from ringfence_governance.audit_settings import settings
     from ringfence_governance.audit_verify import verify_files
+    from ringfence_governance.bucket import is_uri
+    from ringfence_governance.errors import InvalidInput
     from ringfence_governance.witnesses import witness_at
 
+    if is_uri(store):
+        raise InvalidInput(
+            "store: found the address of a bucket, which holds no log; expected the folder that holds audit/",
+            hint="name $RINGFENCE_HOME/STORE_ID.local, or leave --public-key out",
+        )
     where = settings(witness).witness
     held = witness_at(where).lines() if where else None
-    return {**verify_files(store, public_key, witnessed=held).to_mapping(), "public_key": public_key}
+    return {**verify_files(Path(store), public_key, witnessed=held).to_mapping(), "public_key": public_key}
 
 
 def _report(facts: Mapping[str, Any]) -> Iterator[str]:
