@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from . import authority, inspection, publications, retention, runs
+from . import authority, inspection, key_upkeep, publications, retention, runs
 from .errors import Refused, WriteRefused
 from .ground import Ground, Moment
 from .leases import WriterLease
@@ -63,6 +63,8 @@ def compact(ground: Ground, subject: Subject, *, on_progress: OnProgress | None 
             f"{subject.person} may not administer this store", hint="ask an administrator of the tenant"
         )
     with WriterLease(ground.catalog) as lease:
+        runs.end_left(ground, lease)
+        key_upkeep.forget_left(ground, lease)
         moment = ground.moment()
         versions = moment.publication.versions
         unordered = [name for name in TABLES if not _is_in_order(ground, name, versions[name])]
@@ -91,14 +93,11 @@ def _publish(
     on_progress: OnProgress | None,
 ) -> None:
     run_id = ground.ambient.new_id("run", JOB)
-    runs.start(ground, subject, run_id, JOB, {})
-    ground.lineage.emit("START", run_id, JOB)
     change = TableChange(clustered=True, on_progress=on_progress)
-    versions = ground.tables.write(moment.publication.versions, dict.fromkeys(names, change))
-    with ground.catalog.write() as connection:
-        lease.check(connection)
-        if publications.newest(connection).sequence != moment.publication.sequence:
-            raise WriteRefused("another publication came in between; nothing was compacted; run it again")
-        publications.publish(ground.catalog, connection, run_id, lease.number, versions)
-    runs.finish(ground, run_id, "COMPLETE")
-    ground.lineage.emit("COMPLETE", run_id, JOB)
+    with runs.running(ground, lease, subject, run_id, JOB, {}):
+        versions = ground.tables.write(moment.publication.versions, dict.fromkeys(names, change))
+        with ground.catalog.write() as connection:
+            lease.check(connection)
+            if publications.newest(connection).sequence != moment.publication.sequence:
+                raise WriteRefused("another publication came in between; nothing was compacted; run it again")
+            publications.publish(ground.catalog, connection, run_id, lease.number, versions)

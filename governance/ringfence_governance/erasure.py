@@ -234,8 +234,22 @@ def _publish_entry(
         copied: The entry stands in the copy of the ledger already.
     """
     run_id = ground.ambient.new_id("run", made.erasure_id)
-    runs.start(ground, subject, run_id, JOB, {"erasure": made.erasure_id})
-    ground.lineage.emit("START", run_id, JOB, inputs=list(made.documents))
+    inputs = list(made.documents)
+    with runs.running(ground, lease, subject, run_id, JOB, {"erasure": made.erasure_id}, inputs):
+        _write_entry(ground, lease, subject, run_id, made, found, moment, copied=copied)
+
+
+def _write_entry(
+    ground: Ground,
+    lease: WriterLease,
+    subject: Subject,
+    run_id: str,
+    made: Entry,
+    found: Reach,
+    moment: Moment,
+    *,
+    copied: bool,
+) -> None:
     versions = ground.tables.write(moment.publication.versions, _changes(found))
     detail: dict[str, object] = {
         "run": run_id,
@@ -252,8 +266,6 @@ def _publish_entry(
         if not copied:
             # Last, when only the commit itself can still fail: it says what an older copy of the store missed.
             ground.erasures.append(ground.catalog, [made])
-    runs.finish(ground, run_id, "COMPLETE")
-    ground.lineage.emit("COMPLETE", run_id, JOB, inputs=list(made.documents))
 
 
 def _changes(found: Reach) -> dict[str, TableChange]:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Literal
 
 from sqlalchemy import Connection
 
-from . import erasure_ledger, journal, manifest, publications, retention, runs
+from . import derivatives, erasure_ledger, journal, key_upkeep, manifest, publications, retention, runs
 from .drafts import DocumentDraft, LabelChoice, SourceIdentity
 from .errors import InvalidInput, Refused, WriteRefused
 from .floors import Floors
@@ -31,6 +32,7 @@ from .write_authority import WriteAuthority
 from .write_batch import WriteBatch
 from .write_judgements import WriteJudgements
 
+JOB = "ingest"
 DocumentState = Literal["new", "unchanged", "changed", "label_changed"]
 
 
@@ -121,8 +123,10 @@ class Ingestion:
         if self.dry_run:
             return
         self._batch = WriteBatch(self._ground, self._run_id, self._source_id)
-        runs.start(self._ground, self._subject, self._run_id, "ingest", {"source": self._source_id})
-        self._ground.lineage.emit("START", self._run_id, "ingest", inputs=[self._source_id])
+        source = [self._source_id]
+        runs.start(
+            self._ground, self._lease, self._subject, self._run_id, JOB, {"source": self._source_id}, source
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -141,10 +145,8 @@ class Ingestion:
                 self._lease.__exit__(None, None, None)
 
     def _finish(self, state: Literal["COMPLETE", "FAIL"]) -> None:
-        runs.finish(self._ground, self._run_id, state)
-        self._ground.lineage.emit(
-            state, self._run_id, "ingest", inputs=[self._source_id], outputs=sorted(set(self._written))
-        )
+        written = sorted(set(self._written))
+        runs.end(self._ground, self._run_id, JOB, state, [self._source_id], written)
 
     def state(self, path: str, sha256: str, label: LabelChoice) -> DocumentState:
         """Say how a file compares with what this subject ingested from this source before."""
@@ -283,6 +285,7 @@ class Ingestion:
         with self._recorded():
             policy = self._judgements.again()
         published = self._newest()
+        raised = self._raise_derivatives(published)
         with self._ground.catalog.write() as connection:
             # Under the catalog's lock: a writer that slept while somebody erased keeps no key again.
             self._lease.check(connection)
@@ -307,7 +310,8 @@ class Ingestion:
             erasure_ledger.refuse_erased(connection, self._written)
             publications.publish(self._ground.catalog, connection, self._run_id, self._lease.number, versions)
             manifest.store(connection, self._batch.manifest_changes(self._held))
-        self._forget_stale_keys()
+            manifest.move(connection, raised)
+        key_upkeep.forget(self._ground, self._lease, self._batch.stale_keys())
         retention.clean_now_and_then(self._ground, self._lease)
         self._judgements.begin(policy)
         self._batch = WriteBatch(self._ground, self._run_id, self._source_id)
@@ -319,24 +323,35 @@ class Ingestion:
         record = signed(self._ground, self._subject, Reasoned(why, f"run {self._run_id}"))
         return max([policy, *journal.append(self._ground.catalog, connection, changes, record)])
 
+    def _raise_derivatives(self, published: publications.Publication) -> dict[str, int]:
+        """Give what was made from documents that get another label the parts of that; return their new atoms.
+
+        Raises:
+            InvalidLabel: What was made from it would join two tenants; publish nothing.
+        """
+        needed = derivatives.raised(
+            self._ground, published.versions, self._batch.moved(), self._batch.derivations()
+        )
+        held = manifest.held_documents(self._ground, needed)
+        places = {each.document_id: digest for digest, each in self._held.items()}
+        raised: dict[str, int] = {}
+        for document_id, parts in sorted(needed.items()):
+            now = self._batch.label_of(document_id, held.get(document_id))
+            if now is None or parts <= derivatives.parts_of(now):
+                continue
+            entry = derivatives.with_parts(self._ground, parts | derivatives.parts_of(now))
+            self._batch.raise_label(document_id, entry, held.get(document_id))
+            raised[document_id] = entry.atom
+            if document_id in places:
+                place = places[document_id]
+                self._held[place] = replace(self._held[place], atom=entry.atom)
+        self._written += raised
+        return raised
+
     def _newest(self) -> publications.Publication:
         with self._ground.catalog.read() as connection:
             self._lease.check(connection)
             return publications.newest(connection)
-
-    def _forget_stale_keys(self) -> None:
-        """Drop the key wraps nothing needs any more, unless another writer has come since.
-
-        The catalog's write lock is held meanwhile, so no writer can publish between look and deed: a wrap
-        that the manifest names is never dropped.
-        """
-        stale = self._batch.stale_keys()
-        if not stale:
-            return
-        with self._ground.catalog.write() as connection:
-            self._lease.check(connection)
-            current = manifest.current_pairs(connection, [document_id for document_id, _ in stale])
-            self._ground.keys.forget([pair for pair in stale if pair not in current])
 
     @contextmanager
     def _recorded(self) -> Iterator[None]:

@@ -50,22 +50,15 @@ def rotate(ground: Ground, subject: Subject, reason: Reasoned, *, retire: bool =
     with WriterLease(ground.catalog) as lease:
         run_id = ground.ambient.new_id("run", JOB)
         ground.record(subject, JOB, "administer", "allowed", detail={"run": run_id, "retire": retire})
-        runs.start(
-            ground, subject, run_id, JOB, {"why": reason.why, "ticket": reason.ticket, "retire": retire}
-        )
-        ground.lineage.emit("START", run_id, JOB)
-        state = "FAIL"
-        try:
-            answer = _rotated(ground, lease, retire=retire)
-            state = "COMPLETE"
-        except RingfenceError as error:
-            ground.record(
-                subject, JOB, "administer", "error", detail={"run": run_id, "error": type(error).__name__}
-            )
-            raise
-        finally:
-            runs.finish(ground, run_id, state)
-            ground.lineage.emit("COMPLETE" if state == "COMPLETE" else "FAIL", run_id, JOB)
+        told = {"why": reason.why, "ticket": reason.ticket, "retire": retire}
+        with runs.running(ground, lease, subject, run_id, JOB, told):
+            try:
+                answer = _rotated(ground, lease, retire=retire)
+            except RingfenceError as error:
+                ground.record(
+                    subject, JOB, "administer", "error", detail={"run": run_id, "error": type(error).__name__}
+                )
+                raise
     return {**answer, "run": run_id}
 
 

@@ -175,15 +175,22 @@ class KeyStore:
         key = self._ambient.new_key("document", document_id)
         return Cipher(key), self._read(lambda connection: self._wrap(connection, document_id, entry, key))
 
-    def rewrap(self, document_id: str, old: LabelEntry, new: LabelEntry) -> WrappedKey:
+    def rewrap(
+        self, document_id: str, old: LabelEntry, new: LabelEntry, *, pending: WrappedKey | None = None
+    ) -> WrappedKey:
         """Return a document's key wrapped under another label, to :meth:`keep` before publishing.
+
+        Args:
+            pending: Its key under the old label, if that is not kept yet.
 
         Raises:
             StoreCorrupt: The document has no key under the old label.
         """
 
         def rewrapped(connection: Connection) -> WrappedKey:
-            found = self._wrapped(connection, {old.atom}, [document_id]).get((document_id, old.atom))
+            found = pending or self._wrapped(connection, {old.atom}, [document_id]).get(
+                (document_id, old.atom)
+            )
             if found is None:
                 raise StoreCorrupt(
                     "a document has no key under its label; the key database is older than the store"
@@ -249,6 +256,12 @@ class KeyStore:
             else:
                 rows = connection.execute(select(*schema.document_keys.c)).all()
         return [WrappedKey(*row) for row in rows if row.document_id in wanted]
+
+    def pairs(self) -> set[tuple[str, int]]:
+        """Return (document id, atom) of every wrapped document key."""
+        columns = schema.document_keys.c
+        with self._database.read() as connection:
+            return {tuple(row) for row in connection.execute(select(columns.document_id, columns.atom))}
 
     def checkpoint(self) -> None:
         """Write what was deleted out of the database's files, for good. See :meth:`Database.checkpoint`."""

@@ -2,7 +2,7 @@
 
 Promise: an event names runs and datasets by opaque id; no path, title,
 owner, label or content, in any transport. Every START is followed by
-COMPLETE or FAIL.
+COMPLETE, FAIL or ABORT.
 
 Source: the OpenLineage specification; DESIGN.md §8.
 """
@@ -26,7 +26,7 @@ FILE_NAME = "openlineage.jsonl"
 CONFIG_VARIABLES = ("OPENLINEAGE_CONFIG", "OPENLINEAGE_URL", "OPENLINEAGE__TRANSPORT__TYPE")
 """If one of these is set, openlineage-python's own configuration decides where events go."""
 
-State = Literal["START", "COMPLETE", "FAIL"]
+State = Literal["START", "COMPLETE", "FAIL", "ABORT"]
 
 
 class Lineage:

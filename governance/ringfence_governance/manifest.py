@@ -169,6 +169,14 @@ def current_pairs(connection: Connection, document_ids: Collection[str]) -> set[
     }
 
 
+def all_pairs(connection: Connection) -> set[tuple[str, int]]:
+    """Return (document id, atom) of every document there is."""
+    columns = schema.manifest.c
+    return {
+        (row.document_id, row.atom) for row in connection.execute(select(columns.document_id, columns.atom))
+    }
+
+
 def drop(connection: Connection, document_ids: Collection[str]) -> None:
     """Drop documents from what their sources hold."""
     for document_id in document_ids:

@@ -14,10 +14,10 @@ Source: DESIGN.md §5 (*Seal*), §7.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from . import authority, catalog_labels, descendants, journal, manifest, publications, runs
+from . import authority, derivatives, descendants, journal, key_upkeep, manifest, publications, runs
 from .drafts import LabelChoice
 from .errors import NotReadable, Refused, WriteRefused
 from .ground import Ground, Moment
@@ -160,18 +160,10 @@ def _interned(
 ) -> dict[str, LabelEntry]:
     """Return the new label of each document of the family."""
     given = flatten([writer.intern(choice, ()), *family.inputs])
-    parts = {each: given | _parts(label) for each, label in family.labels.items()} | {document_id: given}
-    table = ground.moment().table
+    parts = {each: given | derivatives.parts_of(label) for each, label in family.labels.items()}
     return {
-        each: table.by_id[next(iter(found))]
-        if len(found) == 1
-        else catalog_labels.intern_compound(ground.catalog, found)
-        for each, found in parts.items()
+        each: derivatives.with_parts(ground, found) for each, found in (parts | {document_id: given}).items()
     }
-
-
-def _parts(entry: LabelEntry) -> frozenset[str]:
-    return entry.parts or frozenset({entry.label_id})
 
 
 def _publish(
@@ -187,8 +179,22 @@ def _publish(
     for document_id, held in manifest.held_documents(ground, changed).items():
         batch.relabel(held, changed[document_id])
     told: dict[str, object] = {"why": reason.why, "ticket": reason.ticket, "documents": sorted(changed)}
-    runs.start(ground, subject, run_id, JOB, told)
-    ground.lineage.emit("START", run_id, JOB, inputs=sorted(changed))
+    with runs.running(ground, lease, subject, run_id, JOB, told, sorted(changed), sorted(changed)):
+        _write(ground, lease, subject, moment, run_id, batch, changed, reason)
+        # Before the run ends: what is not done when it dies, the next writer does.
+        key_upkeep.forget(ground, lease, batch.stale_keys())
+
+
+def _write(
+    ground: Ground,
+    lease: WriterLease,
+    subject: Subject,
+    moment: Moment,
+    run_id: str,
+    batch: WriteBatch,
+    changed: Mapping[str, LabelEntry],
+    reason: Reasoned,
+) -> None:
     with ground.catalog.write() as connection:
         lease.check(connection)
         batch.keep_keys()
@@ -205,13 +211,3 @@ def _publish(
         journal.append(ground.catalog, connection, moved, signed(ground, subject, reason))
         publications.publish(ground.catalog, connection, run_id, lease.number, versions)
         manifest.move(connection, {each: entry.atom for each, entry in changed.items()})
-    _forget(ground, lease, batch.stale_keys())
-    runs.finish(ground, run_id, "COMPLETE")
-    ground.lineage.emit("COMPLETE", run_id, JOB, outputs=sorted(changed))
-
-
-def _forget(ground: Ground, lease: WriterLease, stale: Collection[tuple[str, int]]) -> None:
-    with ground.catalog.write() as connection:
-        lease.check(connection)
-        current = manifest.current_pairs(connection, [document_id for document_id, _ in stale])
-        ground.keys.forget([pair for pair in stale if pair not in current])

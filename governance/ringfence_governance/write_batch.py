@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from .descendants import DERIVED
 from .drafts import ChunkDraft, DocumentDraft, SourceIdentity
 from .ground import Ground
 from .journal import Relabelling
@@ -30,8 +31,10 @@ class WriteBatch:
     __slots__ = (
         "_deleted_documents",
         "_dropped",
+        "_former",
         "_ground",
         "_keys",
+        "_labels",
         "_moved",
         "_relabelled",
         "_replaced",
@@ -47,9 +50,11 @@ class WriteBatch:
         self._run_id = run_id
         self._source_id = source_id
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
-        self._keys: list[WrappedKey] = []
-        self._moved: list[Relabelling] = []
-        self._stale: list[tuple[str, int]] = []
+        self._labels: dict[str, LabelEntry] = {}
+        self._former: dict[str, Held | None] = {}
+        self._keys: dict[tuple[str, int], WrappedKey] = {}
+        self._moved: dict[str, Relabelling] = {}
+        self._stale: set[tuple[str, int]] = set()
         self._replaced: set[str] = set()
         self._deleted_documents: set[str] = set()
         self._dropped: list[str] = []
@@ -72,6 +77,7 @@ class WriteBatch:
     ) -> bytes:
         """Add a document's rows; return its path, sealed for the manifest."""
         self._touched.add(document_id)
+        self._labels[document_id], self._former[document_id] = entry, held
         cipher = self._cipher(document_id, entry, held)
         if held is not None:
             self._replaced.add(document_id)
@@ -80,25 +86,79 @@ class WriteBatch:
             self._add_chunk(chunk, ordinal, document_id, entry, cipher)
         self._add_edge(document_id, self._source_id, "document", entry.atom)
         for parent in parents:
-            self._add_edge(document_id, parent, "derived", entry.atom)
+            self._add_edge(document_id, parent, DERIVED, entry.atom)
         return cipher.seal_packed(draft.path.encode(), path_cell(self._ground, document_id))
 
     def relabel(self, held: Held, entry: LabelEntry) -> None:
         """Give a document and all its chunks another atom."""
         self._touched.add(held.document_id)
-        self._keys.append(self._rewrapped(held, entry))
+        self._labels[held.document_id], self._former[held.document_id] = entry, held
+        self._rewrap(held, entry)
         self._relabelled[held.document_id] = entry.atom
 
     def remove(self, held: Held) -> None:
         """Delete a document and its chunks."""
         self._deleted_documents.add(held.document_id)
         self._dropped.append(held.document_id)
-        self._stale.append((held.document_id, held.atom))
+        self._stale.add((held.document_id, held.atom))
+
+    def label_of(self, document_id: str, held: Held | None) -> LabelEntry | None:
+        """Return the label a document will have; None if it is removed, or there is none.
+
+        Args:
+            held: The document as it is published.
+        """
+        if document_id in self._deleted_documents:
+            return None
+        if document_id in self._labels:
+            return self._labels[document_id]
+        return None if held is None else self._ground.moment().table.entries[held.atom]
+
+    def raise_label(self, document_id: str, entry: LabelEntry, held: Held | None) -> None:
+        """Give a document another label, whether this batch touches it already or not.
+
+        Args:
+            held: The document as it is published; None if it is new in this batch.
+        """
+        now = self._labels.get(document_id)
+        if now is None or document_id in self._relabelled:
+            if now is not None:
+                self._keys.pop((document_id, now.atom), None)
+            if held is not None:
+                self.relabel(held, entry)
+            return
+        pending = self._keys.pop((document_id, now.atom), None)
+        former = self._former[document_id]
+        self._labels[document_id] = entry
+        if former is not None:
+            self._rewrap(former, entry)
+        elif pending is not None:
+            self._keys[document_id, entry.atom] = self._ground.keys.rewrap(
+                document_id, now, entry, pending=pending
+            )
+        self._set_atom(document_id, entry.atom)
+
+    def _set_atom(self, document_id: str, atom: int) -> None:
+        """Give the rows of a document, gathered before, another atom."""
+        documents = [row for row in self._rows["documents"] if row["id"] == document_id]
+        chunks = [row for row in self._rows["chunks"] if row["document_id"] == document_id]
+        children = {row["id"] for row in (*documents, *chunks)}
+        edges = [row for row in self._rows["edges"] if row["child"] in children]
+        for row in (*documents, *chunks, *edges):
+            row["atom"] = atom
+
+    def moved(self) -> Mapping[str, LabelEntry]:
+        """Return the documents that get another label, with it."""
+        return {document_id: self._labels[document_id] for document_id in self._moved}
+
+    def derivations(self) -> Sequence[tuple[str, str]]:
+        """Return (what was made, document or passage it was made from) of what this batch writes."""
+        return tuple((row["child"], row["parent"]) for row in self._rows["edges"] if row["kind"] == DERIVED)
 
     def keep_keys(self) -> None:
         """Store the wrapped keys; called before the tables are written."""
         if self._keys:
-            self._ground.keys.keep(self._keys)
+            self._ground.keys.keep(self._keys.values())
 
     def stale_keys(self) -> Sequence[tuple[str, int]]:
         """Return the (document, atom) wraps that nothing needs once this is published."""
@@ -110,7 +170,7 @@ class WriteBatch:
 
     def relabellings(self) -> Sequence[Relabelling]:
         """Return which documents get another label, their content as it was or not, for the journal."""
-        return tuple(self._moved)
+        return tuple(self._moved.values())
 
     def counts(self) -> dict[str, int]:
         """Return how much this publication changes, for the record."""
@@ -155,18 +215,24 @@ class WriteBatch:
     def _cipher(self, document_id: str, entry: LabelEntry, held: Held | None) -> Cipher:
         if held is None:
             cipher, key = self._ground.keys.new_document_key(document_id, entry)
-            self._keys.append(key)
+            self._keys[document_id, entry.atom] = key
             return cipher
         old = self._ground.moment().table.entries[held.atom]
         if entry.atom != held.atom:
-            self._keys.append(self._rewrapped(held, entry))
+            self._rewrap(held, entry)
         return self._ground.keys.keyring([old], [document_id]).cipher(document_id, held.atom)
 
-    def _rewrapped(self, held: Held, entry: LabelEntry) -> WrappedKey:
+    def _rewrap(self, held: Held, entry: LabelEntry) -> None:
+        """Wrap a published document's key for another label; for the one it had, there is nothing to do."""
+        document_id = held.document_id
+        if entry.atom == held.atom:
+            self._stale.discard((document_id, held.atom))
+            self._moved.pop(document_id, None)
+            return
         old = self._ground.moment().table.entries[held.atom]
-        self._stale.append((held.document_id, held.atom))
-        self._moved.append(Relabelling(held.document_id, old.label_id, entry.label_id))
-        return self._ground.keys.rewrap(held.document_id, old, entry)
+        self._stale.add((document_id, held.atom))
+        self._moved[document_id] = Relabelling(document_id, old.label_id, entry.label_id)
+        self._keys[document_id, entry.atom] = self._ground.keys.rewrap(document_id, old, entry)
 
     def _add_document(
         self,

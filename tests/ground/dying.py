@@ -89,6 +89,19 @@ def upkeep(world: World, say: Callable[..., None]) -> None:
     say(compacted=True)
 
 
+RELABELLED, OTHER = "a", choice(0)
+"""The path of the document that :func:`relabel` takes from who reads it after one publication, and its new label."""
+
+
+def relabel(world: World, say: Callable[..., None]) -> None:
+    """Give one document another label, and say when it is done."""
+    document_id = next(
+        ids[RELABELLED] for ids in (world.see(who).ids for who in READERS) if RELABELLED in ids
+    )
+    changed = world.door.relabel(subject(WRITER), document_id, OTHER, WHY)
+    say(relabelled=changed["changed"])
+
+
 class Instants:
     """Counts the instants of a run; at the chosen one the process is killed, or a moment after it."""
 
@@ -129,7 +142,7 @@ STEPS: tuple[tuple[Any, str], ...] = (
     (publications, "publish"),
     (manifest, "store"),
     (runs, "start"),
-    (runs, "finish"),
+    (runs, "end"),
     (AuditLog, "append"),
     (Lineage, "emit"),
 )
@@ -151,7 +164,7 @@ ROTATION_STEPS: tuple[tuple[Any, str], ...] = (
     (key_file, "replace"),
     (os, "fsync"),
     (os, "pwrite"),
-    (runs, "finish"),
+    (runs, "end"),
     (AuditLog, "append"),
 )
 """The same, of a rotation of the master key."""

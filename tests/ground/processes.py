@@ -19,7 +19,16 @@ from ringfence_governance import catalog_migrations, key_migration
 from ringfence_governance.errors import StoreBusy
 
 from .beside import read_beside, write_beside
-from .dying import POLICY_STEPS, PUBLICATIONS, ROTATION_STEPS, Instants, upkeep, watched, write_publication
+from .dying import (
+    POLICY_STEPS,
+    PUBLICATIONS,
+    ROTATION_STEPS,
+    Instants,
+    relabel,
+    upkeep,
+    watched,
+    write_publication,
+)
 from .worlds import ADMIN, WHY, open_world, subject
 
 
@@ -109,6 +118,15 @@ def die_in_upkeep(folder: Path, instant: str, delay_ms: str) -> None:
     say(survived=True)
 
 
+def die_relabelling(folder: Path, instant: str, delay_ms: str) -> None:
+    """Relabel, and be killed at an instant, or so many milliseconds after it."""
+    world = open_world(folder)
+    say(ready=True)
+    with watched(Instants(int(instant), float(delay_ms) / 1000)):
+        relabel(world, say)
+    say(survived=True)
+
+
 def beside(folder: Path, part: str, who: str, seconds: str) -> None:
     """Write or read for a time, beside others who do."""
     say(ready=True)
@@ -149,6 +167,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "die_migrating": die_migrating,
     "die_in_upkeep": die_in_upkeep,
     "die_migrating_keys": die_migrating_keys,
+    "die_relabelling": die_relabelling,
     "rotate": rotate,
 }
 

@@ -31,6 +31,7 @@ from ringfence_governance.errors import (
     WriterExpelled,
 )
 from ringfence_governance.labels import NamedLabel
+from ringfence_governance.leases import WriterLease
 from ringfence_governance.policy_changes import Reasoned
 from ringfence_governance.vector_models import VectorModel
 
@@ -327,9 +328,10 @@ def test_a_publication_is_there_whole_or_not_at_all(world: World) -> None:
 
 
 def test_a_run_begins_and_ends_and_says_nothing_in_clear(world: World) -> None:
-    runs.start(world.ground, subject(ADMIN), "a" * 32, "ingest", {"source": "planted-name"})
+    with WriterLease(world.ground.catalog) as lease:
+        runs.start(world.ground, lease, subject(ADMIN), "a" * 32, "ingest", {"source": "planted-name"})
     assert rows(world, "SELECT state, ended_at FROM runs WHERE job = 'ingest'") == [("START", None)]
-    runs.finish(world.ground, "a" * 32, "COMPLETE")
+    runs.end(world.ground, "a" * 32, "ingest", "COMPLETE")
     ((state, ended, detail),) = rows(world, "SELECT state, ended_at, detail FROM runs WHERE job = 'ingest'")
     assert state == "COMPLETE"
     assert ended >= "2026"

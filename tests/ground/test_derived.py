@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ringfence_governance import catalog_labels
+from ringfence_governance import catalog_labels, manifest
 from ringfence_governance.drafts import LabelChoice, SourceIdentity
 from ringfence_governance.errors import InvalidLabel, Refused, RingfenceError, WriteRefused
 from ringfence_governance.ingestion import Ingestion
@@ -334,3 +334,107 @@ def test_a_chain_is_held_to_what_it_may_read_itself(letter: World) -> None:
     with letter.door.ingestion(chain, OWN, MODEL, pipeline="1") as ingestion:
         ingestion.put(draft("mine.txt", LETTER, "acme/label:staff"))
     assert "mine.txt" in letter.see(BOB).paths
+
+
+# A parent that gets another label within an ingest
+
+
+def narrowed(world: World, *more: str) -> None:
+    """Two is narrowed from Pam, Ann, Bob and the administrator to Pam and the administrator."""
+    with world.ingestion() as run:
+        assert run.relabel("two", readers(PAM, ADMIN))
+        for path in more:
+            run.put(draft(path, "written in the same run", readers(PAM, ANN, ADMIN)))
+
+
+def who_sees(world: World, path: str) -> list[str]:
+    return [who for who in (PAM, ANN, BOB, ADMIN) if path in world.see(who).paths]
+
+
+@pytest.mark.parametrize("by", [ADMIN, PAM])
+def test_what_was_made_from_it_is_narrowed_with_it_whoever_made_it(
+    world: World, parents: dict[str, str], by: str
+) -> None:
+    world.put(
+        draft("sum", "the sum", readers(PAM, ANN, ADMIN), parents=[parents["two"]]), who=may_ingest(world, by)
+    )
+    assert who_sees(world, "sum") == [PAM, ANN, ADMIN]
+    narrowed(world)
+    assert who_sees(world, "sum") == [PAM, ADMIN]
+    assert who_sees(world.reopened(), "sum") == [PAM, ADMIN]
+
+
+def test_it_is_narrowed_through_what_was_made_from_a_passage_and_through_others(
+    world: World, parents: dict[str, str]
+) -> None:
+    everybody = readers(PAM, ANN, ADMIN)
+    version = world.ground.moment().publication.versions["chunks"]
+    found = world.ground.tables.ids_by("chunks", version, "document_id", [parents["two"]])
+    passage = found[parents["two"]][0]
+    (first,) = world.put(draft("first", "of a passage", everybody, parents=[passage]))
+    world.put(draft("second", "of that", everybody, parents=[first]))
+    narrowed(world)
+    assert who_sees(world, "first") == who_sees(world, "second") == [PAM, ADMIN]
+
+
+def test_content_that_comes_again_under_another_label_narrows_it_too(
+    world: World, parents: dict[str, str]
+) -> None:
+    world.put(draft("sum", "the sum", readers(PAM, ANN, ADMIN), parents=[parents["two"]]))
+    world.put(draft("two", "another text", readers(PAM, ADMIN)))
+    assert who_sees(world, "sum") == [PAM, ADMIN]
+
+
+@pytest.mark.parametrize("first", ["the source", "what is made"])
+@pytest.mark.parametrize("known", [False, True])
+def test_what_is_made_in_the_same_run_gets_the_label_the_source_has_after_it(
+    world: World, parents: dict[str, str], first: str, known: bool
+) -> None:
+    made = draft("sum", "the sum", readers(PAM, ANN, ADMIN), parents=[parents["two"]])
+    if known:
+        world.put(draft("sum", "an earlier sum", readers(PAM, ANN, ADMIN)))
+    with world.ingestion() as run:
+        if first == "what is made":
+            run.put(made)
+        assert run.relabel("two", readers(PAM, ADMIN))
+        if first == "the source":
+            run.put(made)
+    assert who_sees(world, "sum") == [PAM, ADMIN]
+    assert world.see(PAM).texts.count("the sum") == 1
+    with world.ground.catalog.read() as connection:
+        assert world.ground.keys.pairs() == manifest.all_pairs(connection)
+
+
+def test_one_that_is_relabelled_in_the_same_run_keeps_its_own_new_label_too(
+    world: World, parents: dict[str, str]
+) -> None:
+    world.put(draft("sum", "the sum", readers(PAM, ANN, ADMIN), parents=[parents["two"]]))
+    with world.ingestion() as run:
+        assert run.relabel("sum", readers(PAM, ANN))
+        assert run.relabel("two", readers(PAM, BOB, ADMIN))
+    assert who_sees(world, "sum") == [PAM]
+
+
+def test_one_that_is_removed_in_the_same_run_is_gone(world: World, parents: dict[str, str]) -> None:
+    world.put(draft("sum", "the sum", readers(PAM, ANN, ADMIN), parents=[parents["two"]]))
+    with world.ingestion() as run:
+        assert run.remove("sum")
+        assert run.relabel("two", readers(PAM, ADMIN))
+    assert who_sees(world, "sum") == []
+
+
+def test_it_is_as_well_when_the_next_run_brings_it_unchanged(world: World, parents: dict[str, str]) -> None:
+    wide = readers(PAM, ANN, ADMIN)
+    world.put(draft("sum", "the sum", wide, parents=[parents["two"]]))
+    narrowed(world)
+    with world.ingestion() as run:
+        assert run.state("sum", "0" * 64, wide) in ("unchanged", "changed")
+        run.put(draft("sum", "the sum", wide, parents=[parents["two"]]))
+    assert who_sees(world, "sum") == [PAM, ADMIN]
+
+
+def test_each_that_is_narrowed_with_it_is_a_row_of_the_journal(world: World, parents: dict[str, str]) -> None:
+    (made,) = world.put(draft("sum", "the sum", readers(PAM, ANN, ADMIN), parents=[parents["two"]]))
+    narrowed(world)
+    moved = [entry.change.relabelling for entry in world.ground.history() if entry.change.relabelling]
+    assert {each.document_id for each in moved} == {made, parents["two"]}

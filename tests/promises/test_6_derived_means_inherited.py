@@ -319,17 +319,14 @@ def test_no_order_of_two_readers_and_two_inputs_opens_the_derivative(store: Seed
         assert found == {f"{n}/made" for n, case in enumerate(cases) if case[place] and case[place + 1]}
 
 
-# What later parts bring.
-
-
-@pytest.mark.xfail(
-    strict=True, reason="part 3: a relabel of an input reaches what was made from it, by lineage"
-)
 def test_an_input_that_is_narrowed_narrows_what_was_made_from_it(derived: SeededStore) -> None:
     assert "made.txt" in paths(derived.reader(CAT))
     with derived.ingestion(WRITER) as ingestion:
         assert ingestion.relabel("one.txt", label(ANN))
     assert paths(derived.reader(CAT)) == {"two.txt"}
+
+
+# What later parts bring.
 
 
 @pytest.mark.xfail(strict=True, reason="part 4: answers are registered under the labels of their passages")
