@@ -18,7 +18,7 @@ from ringfence_governance.key_file import keys_home
 Call = Callable[..., Any]
 
 REPO = Path(__file__).resolve().parents[2]
-HEADING = re.compile(r"^## `ringfence ((?:keys |label |member |policy )?[a-z-]+).*$", re.MULTILINE)
+HEADING = re.compile(r"^## `ringfence ((?:audit |keys |label |member |policy )?[a-z-]+).*$", re.MULTILINE)
 KEYS = re.compile(r"^JSON keys([^:]*): (.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 INGESTER, ADMIN, AUDITOR, CARL = (f"acme/user:{name}" for name in ("ingester", "ada", "olga", "carl"))
 
@@ -76,6 +76,10 @@ RUNS = {
     ("erase", ""): ["STORE", "OFFER", "--as", INGESTER, "--why", "x"],
     ("verify-erasure", ""): ["STORE", "CERTIFICATE", "--as", AUDITOR],
     ("compact", ""): ["STORE", "--as", ADMIN],
+    ("audit verify", ""): ["STORE", "--as", AUDITOR],
+    ("audit checkpoint", ""): ["STORE", "--as", AUDITOR],
+    ("audit prove", ""): ["STORE", "RECORD", "--as", AUDITOR],
+    ("audit keep", ""): ["STORE", "--as", ADMIN],
     ("log", ""): ["STORE", "--as", AUDITOR],
     ("status", ""): ["STORE", "--as", ADMIN],
 }
@@ -116,8 +120,11 @@ def places(
     )
     # The label a document is given in these runs lets others in than the one it has.
     call("grant", own_firm, INGESTER, "declassify", "*", "--as", ADMIN, "--why", "x")
+    record = json.loads(next((own_firm / "audit").glob("*.jsonl")).read_text("utf-8").splitlines()[0])
+    call("audit", "checkpoint", own_firm, "--as", AUDITOR)
     return {
         "CERTIFICATE": certificate,
+        "RECORD": f"{record['segment']}:{record['number']}",
         "STORE": own_firm,
         "OFFER": offer,
         "FOLDER": sources["sales"],

@@ -92,7 +92,7 @@ def keep(
     finish(facts, lines(*(f"{name}: {value}" for name, value in facts.items())), as_json=as_json)
 
 
-def _by_files(store: StorePath, public_key: str, witness: str | None) -> dict[str, Any]:
+def _by_files(store: str, public_key: str, witness: str | None) -> dict[str, Any]:
     from ringfence_governance.audit_settings import settings
     from ringfence_governance.audit_verify import verify_files
     from ringfence_governance.bucket import is_uri
