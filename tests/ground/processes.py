@@ -29,6 +29,7 @@ from .dying import (
     watched,
     write_publication,
 )
+from .dying_log import pack, read_on
 from .worlds import ADMIN, WHY, open_world, subject
 
 
@@ -169,6 +170,8 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "die_migrating_keys": die_migrating_keys,
     "die_relabelling": die_relabelling,
     "rotate": rotate,
+    "read_on": read_on,
+    "pack": pack,
 }
 
 if __name__ == "__main__":
