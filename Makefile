@@ -30,7 +30,7 @@ READY_DEMO := $(or $(wildcard $(READY)),$(VENV)/.ready-demo)
 SETUP = $(PYTHON) tools/prepare_venv.py $(VENV) --torch='$(TORCH)' --constraints='$(CONSTRAINTS)' \
 	--pip-args='$(PIP_ARGS)'
 
-.PHONY: help venv demo test test-real lint types docs wheel bench bench-authority bench-ground soak notebooks clean
+.PHONY: help venv demo test test-real lint types docs wheel bench bench-authority bench-ground bench-audit soak notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -71,6 +71,9 @@ bench: $(READY) ## measure ingest and search, governed against plain, and print 
 
 bench-authority: $(READY) ## measure readable sets, decisions and how soon a revocation holds, and print the tables
 	$(BIN)/python -m bench.authority $(ARGS)
+
+bench-audit: $(READY) ## measure what the audit log costs a query and what verifying it takes, and print the tables
+	$(BIN)/python -m bench.audit_cost $(ARGS)
 
 bench-ground: $(READY) ## measure publications, opening after a crash, and what sealing costs, and print the tables
 	$(BIN)/python -m bench.ground $(ARGS)

@@ -125,7 +125,7 @@ def _fault(
         place = f"{found.get('segment')}:{found.get('number')}"
         return "dropped", f"record {place!r}; expected {f'{segment}:{number}'!r}"
     if found.get("previous") != previous:
-        return "rewritten", "a record that does not follow the one before it"
+        return "rewritten", "a record that does not follow the one before it: one of the two was changed"
     if found.get("store") != store or not isinstance(found.get("at"), str):
         return "changed", "a record of another store"
     return None

@@ -119,6 +119,15 @@ HARMS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str, int]] = {
         "rewritten",
         4,
     ),
+    "a record edited, and its own digest made anew": (
+        lambda lines: [
+            *lines[:3],
+            *chained_anew([lines[3].replace(b"user:hal", b"user:bob")], json.loads(lines[2])["digest"], 4),
+            lines[4],
+        ],
+        "rewritten",
+        5,
+    ),
     "a record dropped, and the chain made anew": (
         lambda lines: chained_anew(lines[:1] + lines[2:]),
         "rewritten",
