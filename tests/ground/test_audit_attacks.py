@@ -18,7 +18,7 @@ from ringfence_governance import audit_verify
 from ringfence_governance.audit_settings import AuditSettings
 from ringfence_governance.audit_verify import Report
 from ringfence_governance.checkpoint_file import CheckpointFile
-from ringfence_governance.checkpoints import following, part
+from ringfence_governance.checkpoints import following, parsed, part, signing_key
 from ringfence_governance.errors import InvalidInput
 
 from .worlds import World, copy_world, make_world, open_world
@@ -260,14 +260,29 @@ def test_the_checkpoints_of_another_store_are_found(signed: Signed, tmp_path: Pa
     assert (first.kind, first.number) == ("checkpoint", 1)
 
 
-@pytest.mark.parametrize("drop", [0, -1], ids=["the first", "the last"])
-def test_a_checkpoint_taken_away_is_found(drop: int, signed: Signed) -> None:
-    (file,) = [path for path in (signed.root / "checkpoints").iterdir() if path.suffix == ".jsonl"]
+def test_a_checkpoint_that_names_another_store_is_found(signed: Signed) -> None:
+    """Signed by the very key: of a store that was copied with its keys and given another id."""
+    world = open_world(signed.world.folder)
+    key = signing_key(world.ground.keys)
+    world.door.close()
+    first = parsed(signed.witnessed[0])
+    named = following(None, key, "another", first.at, first.parts, ())
+    (signed.root / "checkpoints" / "checkpoints.jsonl").write_bytes(named.line())
+    (found, *_) = signed.verify(False).findings
+    assert (found.kind, found.number, found.found) == ("checkpoint", 1, "a checkpoint of another store")
+
+
+@pytest.mark.parametrize(
+    ("drop", "kind", "said"), [(0, "checkpoint", "checkpoint 2; expected 1"), (-1, "rolled back", "end at")]
+)
+def test_a_checkpoint_taken_away_is_found(drop: int, kind: str, said: str, signed: Signed) -> None:
+    file = signed.root / "checkpoints" / "checkpoints.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     del lines[drop]
     file.write_bytes(b"".join(lines))
-    kinds = {each.kind for each in signed.verify().findings}
-    assert kinds & {"checkpoint", "rolled back"}
+    found = [each for each in signed.verify().findings if each.kind == kind]
+    assert found
+    assert said in found[0].found
 
 
 def test_nothing_is_signed_on_top_of_a_log_that_was_changed(signed: Signed) -> None:
