@@ -21,6 +21,7 @@ PROMISED = {
     "bench",
     "bench-authority",
     "bench-ground",
+    "bench-audit",
     "soak",
     "notebooks",
     "clean",
