@@ -94,10 +94,11 @@ def _publish(
 ) -> None:
     run_id = ground.ambient.new_id("run", JOB)
     change = TableChange(clustered=True, on_progress=on_progress)
-    with runs.running(ground, lease, subject, run_id, JOB, {}):
+    with runs.running(ground, lease, subject, run_id, JOB, {}) as run:
         versions = ground.tables.write(moment.publication.versions, dict.fromkeys(names, change))
         with ground.catalog.write() as connection:
             lease.check(connection)
             if publications.newest(connection).sequence != moment.publication.sequence:
                 raise WriteRefused("another publication came in between; nothing was compacted; run it again")
             publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+        run.published = True

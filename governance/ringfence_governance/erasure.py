@@ -235,8 +235,9 @@ def _publish_entry(
     """
     run_id = ground.ambient.new_id("run", made.erasure_id)
     inputs = list(made.documents)
-    with runs.running(ground, lease, subject, run_id, JOB, {"erasure": made.erasure_id}, inputs):
+    with runs.running(ground, lease, subject, run_id, JOB, {"erasure": made.erasure_id}, inputs) as run:
         _write_entry(ground, lease, subject, run_id, made, found, moment, copied=copied)
+        run.published = True
 
 
 def _write_entry(

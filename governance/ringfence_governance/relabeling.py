@@ -179,8 +179,9 @@ def _publish(
     for document_id, held in manifest.held_documents(ground, changed).items():
         batch.relabel(held, changed[document_id])
     told: dict[str, object] = {"why": reason.why, "ticket": reason.ticket, "documents": sorted(changed)}
-    with runs.running(ground, lease, subject, run_id, JOB, told, sorted(changed), sorted(changed)):
+    with runs.running(ground, lease, subject, run_id, JOB, told, sorted(changed), sorted(changed)) as run:
         _write(ground, lease, subject, moment, run_id, batch, changed, reason)
+        run.published = True
         # Before the run ends: what is not done when it dies, the next writer does.
         key_upkeep.forget(ground, lease, batch.stale_keys())
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import insert, select, update
 
 from . import catalog_schema as schema
 from . import key_upkeep
-from .errors import RingfenceError
+from .errors import RingfenceError, StoreError
 from .ground import Ground
 from .leases import WriterLease
 from .subjects import Subject
@@ -77,6 +78,18 @@ def end(
         ground.lineage.emit(state, run_id, job, inputs=inputs, outputs=outputs)
 
 
+@dataclass(slots=True)
+class Run:
+    """A run under way.
+
+    Args:
+        published: Whether all it is for stands: then a disk that fails afterwards does not undo it, and what is
+            left to be done the next writer does.
+    """
+
+    published: bool = False
+
+
 @contextmanager
 def running(
     ground: Ground,
@@ -87,17 +100,20 @@ def running(
     detail: Mapping[str, object],
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
-) -> Iterator[None]:
-    """Begin a run, and end it with the block: as FAIL if that raises."""
+) -> Iterator[Run]:
+    """Begin a run, and end it with the block: as FAIL if that raises before it has published."""
     start(ground, lease, subject, run_id, job, detail, inputs)
+    run = Run()
     try:
-        yield
-    except BaseException:
+        yield run
+        end(ground, run_id, job, "COMPLETE", inputs, outputs)
+    except BaseException as error:
+        if run.published and isinstance(error, StoreError):
+            return
         # The error that is under way says what is wrong; a run that cannot be ended now, the next writer ends.
         with suppress(RingfenceError):
             end(ground, run_id, job, "FAIL", inputs)
         raise
-    end(ground, run_id, job, "COMPLETE", inputs, outputs)
 
 
 def end_left(ground: Ground, lease: WriterLease) -> None:
