@@ -83,7 +83,7 @@ class OpenSegment:
 class AuditLog:
     """This process's segments of a store's audit log."""
 
-    __slots__ = ("_catalog", "_changed", "_folder", "_left", "_segment", "_settings", "watcher")
+    __slots__ = ("_catalog", "_changed", "_folder", "_left", "_segment", "_settings", "on_durable")
 
     def __init__(self, folder: Path, catalog: Catalog, settings: AuditSettings | None = None) -> None:
         self._folder = folder
@@ -92,7 +92,7 @@ class AuditLog:
         self._changed = threading.Condition()
         self._segment: OpenSegment | None = None
         self._left: list[OpenSegment] = []
-        self.watcher: Callable[[], None] | None = None
+        self.on_durable: Callable[[], None] | None = None
         """Called after each record that became durable."""
 
     def __repr__(self) -> str:
@@ -117,8 +117,8 @@ class AuditLog:
                 if segment is not None and segment is self._segment:
                     self._leave()
                 raise _unavailable(error) from None
-        if self.watcher is not None:
-            self.watcher()
+        if self.on_durable is not None:
+            self.on_durable()
 
     def close(self) -> None:
         """Close the segment."""

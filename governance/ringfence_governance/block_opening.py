@@ -80,13 +80,12 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
     """Return the rows of some parts, opened, in their order.
 
     Raises:
-        Refused: A part is of an atom outside the grant. Nothing was read.
-        StoreCorrupt: A row is missing, is another's, or does not open. Nothing is kept.
+        StoreCorrupt: A part is of an atom outside the grant, or a row is missing, is another's, or does not
+            open. Nothing is kept.
         ErasedRow: A row is of an erased document. Nothing is kept.
     """
     atoms = {part.atom for part in parts}
-    if not atoms <= grant.atoms:
-        raise Refused("found rows of a label outside the grant; nothing was read")
+    _refuse_outside(grant, atoms)
     version = grant.publication.versions["chunks"]
     found = ground.tables.scan_parts("chunks", version, parts, [*KEPT_SEALED[1:], *OPENED])
     found, starts = _ordered(found, parts)
@@ -94,7 +93,9 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
     refuse_erased(grant, document_ids)
     documents = _documents(ground, grant, atoms, set(document_ids))
     places = {document_id: place for place, document_id in enumerate(documents["id"].to_pylist())}
-    keyring = ground.keys.keyring([grant.table.entries[atom] for atom in sorted(atoms)], places)
+    # Only atoms of the grant, even if a row outside it had slipped through: it would not open.
+    granted = sorted(atoms & grant.atoms)
+    keyring = ground.keys.keyring([grant.table.entries[atom] for atom in granted], places)
     vectors, terms = _opened(ground, keyring, found)
     return Segment(
         blocks=tuple(part.identity for part in parts),
@@ -107,6 +108,11 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
         documents=documents,
         document_of=np.fromiter((places[each] for each in document_ids), np.int32, len(document_ids)),
     )
+
+
+def _refuse_outside(grant: Grant, atoms: set[int]) -> None:
+    if not atoms <= grant.atoms:
+        raise StoreCorrupt("found rows of a label outside the grant; nothing is kept")
 
 
 def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage]) -> list[Passage]:

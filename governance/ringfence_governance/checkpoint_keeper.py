@@ -79,7 +79,7 @@ class CheckpointKeeper:
         self._problem = ""
         self._undelivered = ""
         self._closed = False
-        log.watcher = self._note
+        log.on_durable = self._note
 
     def __repr__(self) -> str:
         return "CheckpointKeeper(…)"

@@ -147,9 +147,13 @@ class LanceTables:
                 columns=columns, filter=condition, row_addr_allowlist=mask, with_row_address=True
             )
             rows: pa.Table = scanner.to_table()
+        self._refuse_other(rows, atoms)
+        return rows
+
+    @staticmethod
+    def _refuse_other(rows: pa.Table, atoms: Collection[int]) -> None:
         if not np.isin(rows["atom"].to_numpy(), _array(atoms)).all():
             raise StoreCorrupt("the scan returned a row outside the grant; no result leaves")
-        return rows
 
     def _mask(self, name: str, version: int, atoms: Collection[int]) -> bytes:
         return _allowlist(self._rows(name, version).addresses(_atom_set(atoms)))

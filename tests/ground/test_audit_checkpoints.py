@@ -64,7 +64,7 @@ def test_packed_and_removed_segments_keep_records_proofs_and_what_was_given(fill
     assert set(given_to(folder, HAL)) == given != set()
     report = verified(world)
     assert (report.valid, report.removed) == (True, len(before))
-    next(folder.glob("*.kept")).write_bytes(b"{}")
+    next(file for file in folder.glob("*.kept") if file.read_bytes() != b"{}").write_bytes(b"{}")
     assert not verified(world).valid
 
 

@@ -41,7 +41,13 @@ def entry_of(world: World, name: str) -> LabelEntry:
 def test_every_document_has_one_key_and_every_label_one(filled: World) -> None:
     assert len(wrapped(filled)) == 6
     assert len(wrapped(filled, "label_keys")) == len(filled.ground.moment().table.entries)
-    assert {name for name, *_ in wrapped(filled, "store_keys")} == {"catalog", "digest", "as_of", "query"}
+    assert {name for name, *_ in wrapped(filled, "store_keys")} == {
+        "as_of",
+        "audit checkpoint",
+        "catalog",
+        "digest",
+        "query",
+    }
 
 
 def test_a_row_whose_atom_was_swapped_in_the_table_does_not_open(filled: World) -> None:

@@ -60,8 +60,8 @@ def full_disk_for_the_log(filled: World) -> World:
     """The log's segment is on a device that takes no byte, as a full disk does."""
     filled.see(BOB)
     log = filled.ground.audit
-    assert log._descriptor is not None
-    os.dup2(os.open("/dev/full", os.O_WRONLY), log._descriptor)
+    assert log._segment is not None
+    os.dup2(os.open("/dev/full", os.O_WRONLY), log._segment.descriptor)
     return filled
 
 
