@@ -40,7 +40,7 @@ from . import (
 from .descendants import Reach
 from .erasure_ledger import Entry
 from .erasure_proof import NO_TRACES, Traces
-from .errors import InvalidInput, NotReadable, Refused, WriteRefused
+from .errors import InvalidInput, NotReadable, Refused, WriteRefused, standing
 from .ground import Ground, Moment
 from .kept_changes import Reasoned
 from .leases import WriterLease
@@ -52,6 +52,7 @@ from .write_authority import WriteAuthority
 DOCUMENTS_MAX = 1000
 """How many documents one erasure may be asked for."""
 JOB = "erase"
+AGAIN = "run it again: it goes on where it stopped, and gives the certificate"
 
 
 def erase(
@@ -89,11 +90,12 @@ def erase(
             traces[made.erasure_id] = left
         with ground.catalog.read() as connection:
             known = erasure_ledger.entries(connection)
-        certificates = [
-            _finished(ground, lease, entry, traces.get(entry.erasure_id, NO_TRACES), canaries)
-            for entry in known
-            if entry.certificate is None or asked & set(entry.documents)
-        ]
+        with standing("the documents are in no answer any more; their erasure is not finished", AGAIN):
+            certificates = [
+                _finished(ground, lease, entry, traces.get(entry.erasure_id, NO_TRACES), canaries)
+                for entry in known
+                if entry.certificate is None or asked & set(entry.documents)
+            ]
     wide = inspection.may_know_sizes(moment, subject)
     return [
         certificate if wide else erasure_proof.without_details(certificate)

@@ -27,6 +27,8 @@ reader without rights says nothing about what exists.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -147,3 +149,23 @@ class KeyUnavailable(RingfenceError):
 
 class AuditUnavailable(RingfenceError):
     """The audit record could not be made durable, so no result left."""
+
+
+@contextmanager
+def standing(done: str, hint: str) -> Iterator[None]:
+    """Say of a disk or a key that fails after a change was made that the change stands.
+
+    Args:
+        done: What stands, and what is left to be done.
+
+    Raises:
+        StoreError: As it was raised, of the same type, with that instead of what it says was not changed.
+        KeyUnavailable: The same.
+    """
+    try:
+        yield
+    except WriterExpelled:
+        raise
+    except (StoreError, KeyUnavailable) as error:
+        reason = str(error).partition(";")[0]
+        raise type(error)(f"{done} ({reason})", hint=hint) from None

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from . import authority, runs
 from . import catalog_schema as schema
 from .catalog import Catalog
-from .errors import KeyUnavailable, Refused, RingfenceError
+from .errors import KeyUnavailable, Refused, RingfenceError, standing
 from .ground import Ground
 from .inspection import named_tenants_of
 from .key_generations import Prepared
@@ -30,6 +30,7 @@ from .policy_changes import Reasoned
 from .subjects import Subject
 
 JOB = "keys_rotate"
+AGAIN = "run it again; with --retire, that destroys all older generations"
 RETIRED = "keys_retired"
 """The catalog's setting that says up to which master generation all were retired."""
 
@@ -109,21 +110,25 @@ def refuse_retired(catalog: Catalog, keys: KeyStore) -> None:
 def _rotated(ground: Ground, lease: WriterLease, *, retire: bool) -> dict[str, Any]:
     prepared = ground.keys.generations.prepare_next()
     rewrapped = _put_in_force(ground, lease, prepared)
-    retired: list[Retirement] = []
-    if retire:
-        ground.keys.generations.forget_older()
-        # Said before it is done: an older copy is refused from here on, whatever becomes of its master key.
-        _note_retired(ground, lease, prepared.generation - 1)
-        retired = ground.keys.generations.destroy(prepared.generation)
-    return {
-        "generation": prepared.generation,
-        "rewrapped": {"store": rewrapped.store, "label": rewrapped.label, "document": rewrapped.document},
-        "retired": [
-            {"generation": each.generation, "destroyed": each.destroyed, "note": each.note}
-            for each in retired
-        ],
-        "cleared": ground.keys.cleared(),
-    }
+    with standing(f"all keys are wrapped under generation {prepared.generation}; not all is done", AGAIN):
+        retired = _retired(ground, lease, prepared.generation) if retire else []
+        return {
+            "generation": prepared.generation,
+            "rewrapped": {"store": rewrapped.store, "label": rewrapped.label, "document": rewrapped.document},
+            "retired": [
+                {"generation": each.generation, "destroyed": each.destroyed, "note": each.note}
+                for each in retired
+            ],
+            "cleared": ground.keys.cleared(),
+        }
+
+
+def _retired(ground: Ground, lease: WriterLease, newest: int) -> list[Retirement]:
+    """Destroy every generation before the newest."""
+    ground.keys.generations.forget_older()
+    # Said before it is done: an older copy is refused from here on, whatever becomes of its master key.
+    _note_retired(ground, lease, newest - 1)
+    return ground.keys.generations.destroy(newest)
 
 
 def _put_in_force(ground: Ground, lease: WriterLease, prepared: Prepared) -> Rewrapped:
