@@ -12,19 +12,20 @@ from collections.abc import Collection
 from pathlib import Path
 
 
-def names(folder: Path) -> frozenset[Path]:
-    """Return all files beneath a folder, at any depth; none if it does not exist."""
-    return frozenset(Path(parent, name) for parent, _, files in os.walk(folder) for name in files)
+def names(folder: Path) -> frozenset[str]:
+    """Return the paths of all files beneath a folder, at any depth; none if it does not exist."""
+    # As text: a table that was published often has thousands, and a Path costs more than the look at the disk.
+    return frozenset(f"{parent}/{name}" for parent, _, files in os.walk(folder) for name in files)
 
 
-def sync_new(folder: Path, known: Collection[Path]) -> None:
+def sync_new(folder: Path, known: Collection[str]) -> None:
     """Write every file beneath `folder` that is not in `known`, and the folders they are in, to the disk.
 
     Raises:
         OSError: The disk did not take it; nothing may rely on these files.
     """
-    new = names(folder) - frozenset(known)
-    for path in sorted(new):
+    new = [Path(name) for name in sorted(names(folder) - frozenset(known))]
+    for path in new:
         sync(path)
     for parent in sorted(
         {parent for path in new for parent in path.parents if parent.is_relative_to(folder)}

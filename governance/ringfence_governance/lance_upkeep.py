@@ -75,6 +75,22 @@ def clean(dataset: Dataset, kept: Collection[int]) -> int:
     return int(stats.bytes_removed)
 
 
+def made_of(dataset: Dataset) -> dict[tuple[object, ...], Any]:
+    """Return the fragments of a version, each by what it is made of: its number, files, sizes and deletions.
+
+    Lance never writes to a file again that it has written, so two versions that have the same of these
+    have the same rows there.
+    """
+    return {
+        (
+            fragment.fragment_id,
+            tuple((file.path, file.file_size_bytes) for file in fragment.data_files()),
+            fragment.deletion_file(),
+        ): fragment
+        for fragment in dataset.get_fragments()
+    }
+
+
 def is_clustered(dataset: Dataset, columns: Sequence[str]) -> bool:
     """Say whether the rows lie in order, in as few files as they need, none deleted."""
     fragments = dataset.get_fragments()

@@ -30,14 +30,14 @@ class TablePlace(Protocol):
     def table(self, name: str) -> str:
         """Return a table's address, as Lance takes it."""
 
-    def names(self, name: str | None = None) -> Collection[Path]:
+    def names(self, name: str | None = None) -> Collection[str]:
         """Return the files that are safe already, of one table or of all."""
 
-    def make_safe(self, known: Collection[Path], name: str | None = None) -> None:
+    def make_safe(self, known: Collection[str], name: str | None = None) -> None:
         """Return when every file but the known ones would outlast a power cut."""
 
-    def sizes(self, name: str) -> Mapping[str, int]:
-        """Return the size of each of a table's data files."""
+    def sizes(self, name: str, files: Collection[str]) -> Mapping[str, int]:
+        """Return the sizes of some of a table's data files; one that is not there has none."""
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
@@ -67,18 +67,18 @@ class FolderPlace:
         """Return the path of a table's folder."""
         return str(self._folder(name))
 
-    def names(self, name: str | None = None) -> Collection[Path]:
+    def names(self, name: str | None = None) -> Collection[str]:
         """Return the files that are there."""
         return durable_files.names(self._folder(name))
 
-    def make_safe(self, known: Collection[Path], name: str | None = None) -> None:
+    def make_safe(self, known: Collection[str], name: str | None = None) -> None:
         """Write every new file and its folder's entry to the disk; Lance itself never asks for that."""
         durable_files.sync_new(self._folder(name), known)
 
-    def sizes(self, name: str) -> Mapping[str, int]:
+    def sizes(self, name: str, files: Collection[str]) -> Mapping[str, int]:
         """Return the sizes as the disk has them."""
         data = self._folder(name) / "data"
-        return {file.name: file.stat().st_size for file in data.iterdir()} if data.is_dir() else {}
+        return {file: (data / file).stat().st_size for file in files if (data / file).is_file()}
 
     elsewhere: ClassVar[tuple[str, ...]] = ()
 
@@ -110,16 +110,17 @@ class BucketPlace:
         """Return a table's address."""
         return f"{self.bucket.uri}/{name}.lance"
 
-    def names(self, name: str | None = None) -> Collection[Path]:
+    def names(self, name: str | None = None) -> Collection[str]:
         """Return nothing: none needs to be known."""
         return ()
 
-    def make_safe(self, known: Collection[Path], name: str | None = None) -> None:
+    def make_safe(self, known: Collection[str], name: str | None = None) -> None:
         """Return at once."""
 
-    def sizes(self, name: str) -> Mapping[str, int]:
+    def sizes(self, name: str, files: Collection[str]) -> Mapping[str, int]:
         """Return the sizes as the server has them."""
-        return self.bucket.beneath(f"{name}.lance").beneath("data").sizes()
+        there = self.bucket.beneath(f"{name}.lance").beneath("data").sizes()
+        return {file: there[file] for file in files if file in there}
 
     elsewhere: ClassVar[tuple[str, ...]] = (
         "versions and copies that the bucket keeps of objects that were removed or replaced, if it is set to",
