@@ -176,8 +176,8 @@ def _grown(stores: Sequence[Facts]) -> str:
 
 CAUSES = """Where growth comes from: every publication adds a fragment and one to three Lance versions to each table. A
 search opens each table anew for every scan, and Lance looks into each fragment; `_write_table` finds rows to replace by
-a scan of all fragments; `_read_whole` validates and reads the row ids of all fragments, not of the new ones alone;
-`durable_files.names` walks all files a table ever had, twice; each manifest lists all fragments, so the bytes of
+a scan of all fragments; `_read_whole` compares the list of all fragments with the published one's, and reads the new;
+`durable_files.names` lists all files a table ever had, twice; each manifest lists all fragments, so the bytes of
 versions grow with the square of publications. Compaction and retention have to bound fragments, versions and files.
 """
 
