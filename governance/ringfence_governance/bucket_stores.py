@@ -93,7 +93,7 @@ def create(
     except BaseException as error:
         _undo(bucket, own, store_id)
         shutil.rmtree(local, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        key_choice.undo(folder, store_id)
         place.undo(store_id)
         if not isinstance(error, OSError):
             raise

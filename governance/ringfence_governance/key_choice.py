@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from . import durable_files, key_file
 from .ambient import Ambient
-from .errors import InvalidInput, KeyUnavailable
+from .errors import InvalidInput, KeyUnavailable, RingfenceError
 from .key_file import FILE_NAME
 from .key_kms import KIND as KMS
 from .key_kms import KmsKey, KmsKeys
@@ -63,6 +65,19 @@ def create(folder: Path, store_id: str, ambient: Ambient, chosen: str = FILE) ->
     else:
         service.new_generation(FIRST_GENERATION - 1)
     return service, folder / PROVIDER_FILE
+
+
+def undo(folder: Path, store_id: str) -> None:
+    """Take back what :func:`create` made: the folder, and a KMS key of its own, whose deletion is scheduled.
+
+    A KMS that cannot be reached keeps a key that nothing was kept under, tagged with the store's id.
+    """
+    with suppress(RingfenceError):
+        if _read(folder)["kind"] == KMS:
+            service = _kms(folder, store_id)
+            for generation in service.generations():
+                service.retire(generation)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_provider(folder: Path, store_id: str, ambient: Ambient) -> KeyProvider:

@@ -116,12 +116,14 @@ def create(
         made = building.replace(path)
         durable_files.sync(path.parent)
     except OSError as error:
-        _undo(made, folder)
+        shutil.rmtree(made, ignore_errors=True)
+        key_choice.undo(folder, store_id)
         place.undo(store_id)
         reason = error.strerror or type(error).__name__
         raise StoreError(f"store: cannot make {str(path)!r} ({reason}); nothing was left behind") from None
     except BaseException:
-        _undo(made, folder)
+        shutil.rmtree(made, ignore_errors=True)
+        key_choice.undo(folder, store_id)
         place.undo(store_id)
         raise
     return Created(open_store(path, ambient, keys_home=keys_home, catalog=catalog, audit=audit), key_path)
@@ -370,8 +372,3 @@ def parsed_marker(content: bytes) -> tuple[str, CatalogPlace]:
     if not isinstance(store_id, str) or len(store_id) != 32 or not set(store_id) <= set("0123456789abcdef"):
         raise StoreCorrupt(f"store: {MARKER} names no store id")
     return store_id, CatalogPlace.from_mapping(found)
-
-
-def _undo(made: Path, folder: Path) -> None:
-    shutil.rmtree(made, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)

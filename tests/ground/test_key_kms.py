@@ -11,8 +11,9 @@ import pytest
 
 from ringfence_governance import key_kms_calls
 from ringfence_governance.door import Door
-from ringfence_governance.errors import InvalidInput, KeyUnavailable
+from ringfence_governance.errors import InvalidInput, KeyUnavailable, StoreError
 from ringfence_governance.key_choice import PROVIDER_FILE
+from ringfence_governance.lance_tables import LanceTables
 
 from .kms_server import REGION, SECRET, Kms, answering, free_port, running, silent
 from .policy_files import HAL, OWN, OWN_LABELS, PAYROLL
@@ -246,6 +247,26 @@ def test_a_store_that_cannot_have_its_kms_key_is_not_made(
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(KeyUnavailable):
         Door.create(tmp_path / "store", bundle(), ADMIN, keys_home=tmp_path / "keys", keys="aws-kms")
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_making_that_fails_later_schedules_the_deletion_of_its_own_key_and_of_no_other(
+    tmp_path: Path, kms: Kms, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    def fails(_: LanceTables) -> None:
+        raise StoreError("the tables cannot be written")
+
+    there = kms.client().create_key(KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["Arn"]
+    before = {each["KeyArn"] for each in kms.client().list_keys(Limit=1000)["Keys"]}
+    monkeypatch.setattr(LanceTables, "create", fails)
+    keys = f"aws-kms:{there}" if given else "aws-kms"
+    with pytest.raises(StoreError):
+        Door.create(tmp_path / "store", bundle(), ADMIN, keys_home=tmp_path / "keys", keys=keys)
+    made = {each["KeyArn"] for each in kms.client().list_keys(Limit=1000)["Keys"]} - before
+    states = {kms.client().describe_key(KeyId=each)["KeyMetadata"]["KeyState"] for each in made}
+    assert states == (set() if given else {"PendingDeletion"})
+    assert kms.client().describe_key(KeyId=there)["KeyMetadata"]["KeyState"] == "Enabled"
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
