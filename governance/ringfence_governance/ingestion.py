@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from . import derivatives, erasure_ledger, journal, key_upkeep, manifest, publications, retention, runs
 from .drafts import DocumentDraft, LabelChoice, SourceIdentity
-from .errors import InvalidInput, Refused, WriteRefused
+from .errors import InvalidInput, Refused, StoreError, WriteRefused
 from .floors import Floors
 from .ground import Ground
 from .journal import Change
@@ -285,7 +285,12 @@ class Ingestion:
         with self._recorded():
             policy = self._judgements.again()
         published = self._newest()
-        raised = self._raise_derivatives(published)
+        try:
+            raised = self._raise_derivatives(published)
+        except StoreError:
+            # Who was expelled meanwhile may find the version gone that he goes on from.
+            self._newest()
+            raise
         with self._ground.catalog.write() as connection:
             # Under the catalog's lock: a writer that slept while somebody erased keeps no key again.
             self._lease.check(connection)

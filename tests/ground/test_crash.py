@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from ringfence_governance import key_upkeep
+from ringfence_governance.errors import StoreCorrupt
 from ringfence_governance.lance_tables import LanceTables
 from ringfence_governance.table_schemas import TableChange, Versions
 
@@ -96,8 +98,16 @@ def test_it_is_so_at_many_more_instants(world: World, seed: int, instants: int) 
     kill_and_look(world, seed, instants)
 
 
-def test_the_attack_works_on_a_writer_that_does_not_restore(world: World) -> None:
-    """The same line, the same death, and a next writer that goes on from the newest version."""
+@pytest.mark.parametrize("forgets", [False, True])
+def test_the_attack_works_on_a_writer_that_does_not_restore(
+    world: World, monkeypatch: pytest.MonkeyPatch, forgets: bool
+) -> None:
+    """The same line, the same death, and a next writer that goes on from the newest version.
+
+    What the dead writer kept keys for opens then, unless the next one forgets them, as it does.
+    """
+    if not forgets:
+        monkeypatch.setattr(key_upkeep, "forget_left", lambda *_: None)
 
     class Trusting(LanceTables):
         def write(self, published: Versions, changes: Mapping[str, TableChange]) -> Versions:
@@ -115,7 +125,11 @@ def test_the_attack_works_on_a_writer_that_does_not_restore(world: World) -> Non
     trusting = world.second()
     trusting.ground.tables = Trusting(world.path / "lance")
     trusting.put(draft("next", "of the next", "acme/label:staff"))
-    assert world.see("acme/user:hal").texts == ("of a dead writer", "of the next")
+    if forgets:
+        with pytest.raises(StoreCorrupt, match="no key for its document"):
+            world.see("acme/user:hal")
+    else:
+        assert world.see("acme/user:hal").texts == ("of a dead writer", "of the next")
 
 
 def test_opening_a_store_after_a_crash_reads_and_mends_nothing(world: World, instants: int) -> None:

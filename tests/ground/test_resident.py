@@ -9,7 +9,7 @@ import pytest
 
 from ringfence_governance import block_opening, resident, row_map, vector_scan
 from ringfence_governance.atom_sets import AtomSet
-from ringfence_governance.errors import Refused
+from ringfence_governance.errors import StoreCorrupt
 from ringfence_governance.quantised import quantised
 from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.terms import terms
@@ -96,7 +96,7 @@ def test_an_atom_outside_the_grant_is_not_opened(filled: World) -> None:
     payroll = ground.moment().table.by_id["acme/label:payroll"].atom
     parts = ground.tables.parts("chunks", grant.publication.versions["chunks"], AtomSet.of([payroll]))
     assert parts
-    with pytest.raises(Refused, match="outside the grant"):
+    with pytest.raises(StoreCorrupt, match="outside the grant"):
         block_opening.open_parts(ground, grant, parts)
 
 
