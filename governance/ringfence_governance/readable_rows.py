@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import vector_scan
-from .segments import WORD_BITS, Segment, binary_ids, text_id
+from .segments import WORD_BITS, Segment
 from .vector_scan import Runs
 
 Places = npt.NDArray[np.intp]
@@ -95,11 +95,17 @@ class ReadableRows:
         """Return all rows that could be among the k nearest, ascending; see :func:`vector_scan.nearest`."""
         return vector_scan.nearest(self._runs, query, k)
 
-    def products(
-        self, query: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return each row's product with the query, and how far off it may be; see :func:`vector_scan.products`."""
-        return vector_scan.products(self._runs, query)
+    def scores(
+        self, query: npt.NDArray[np.float32], places: Places | None = None
+    ) -> npt.NDArray[np.float64] | None:
+        """Return the scores of some rows, or of all; see :func:`vector_scan.exact`.
+
+        Returns:
+            None if they are to be made of :meth:`vectors`.
+        """
+        if places is None:
+            return vector_scan.exact(self._runs, query)
+        return vector_scan.exact_among(self.vectors(places), query)
 
     def holding(self, word: str) -> tuple[Places, npt.NDArray[np.int32]]:
         """Return the rows that hold a word, ascending, and how often each does."""
@@ -140,10 +146,6 @@ class ReadableRows:
         found: npt.NDArray[np.uint64] = self._gathered(places, np.uint64, (2,), lambda segment: segment.ids)
         return found
 
-    def text_ids(self, places: Places) -> list[str]:
-        """Return the ids of some rows."""
-        return [text_id(pair) for pair in self.ids(places)]
-
     def sealed(self, place: int) -> SealedPassage:
         """Return one row and its document as they lie in the tables."""
         owners, rows = self._where(np.asarray([place]))
@@ -151,16 +153,6 @@ class ReadableRows:
         (chunk,) = segment.chunks.slice(row, 1).to_pylist()
         (document,) = segment.documents.slice(int(segment.document_of[row]), 1).to_pylist()
         return SealedPassage(chunk, document)
-
-    def sealed_by_id(self, ids: Sequence[str]) -> dict[str, SealedPassage]:
-        """Return those of some rows that are here, by id."""
-        wanted = binary_ids(ids)
-        found: dict[str, SealedPassage] = {}
-        halves = self.ids(np.arange(self._count))
-        for row, pair in zip(ids, wanted, strict=True):
-            for place in np.flatnonzero((halves[:, 1] == pair[1]) & (halves[:, 0] == pair[0])).tolist():
-                found[row] = self.sealed(place)
-        return found
 
     def _where(self, places: Places) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the segment of each row, and its place there."""

@@ -130,7 +130,7 @@ def chunk_texts(ground: Ground, grant: Grant, ids: Sequence[str]) -> dict[str, C
 def count(ground: Ground, grant: Grant, table: str) -> int:
     """Return how many rows of a table the grant covers."""
     check(ground, grant)
-    return ground.tables.count(table, grant.publication.versions[table], grant.atoms)
+    return ground.tables.count(table, grant.publication.versions[table], grant.atoms) if grant.atoms else 0
 
 
 def label_of(ground: Ground, grant: Grant, object_id: str) -> tuple[LabelEntry, str]:

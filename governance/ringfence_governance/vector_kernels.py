@@ -1,7 +1,8 @@
 """Compiled inner loops over resident vectors; the only module that imports numba.
 
 Promise: nothing is touched but the runs of rows that are given. What the
-loops return are estimates with bounds; no score that leaves is made here.
+estimating loop returns are estimates with bounds; what the exact one returns
+is what the fixed routine of the search gives, to the last bit.
 Compiled code is kept in a folder that only its owner may enter, or not at all:
 whoever could write there would run code here.
 """
@@ -27,11 +28,12 @@ class Kernels:
     Args:
         estimate: (codes, scales, errors, lengths, query codes, query scale, query length, query error,
             starts, ends, upper out, first, best lower bounds) -> next place in `upper`.
-        products: (vectors, query, starts, ends, out, first) -> next place in `out`.
+        exact: (vectors, query in float64, starts, ends, scores out, first) -> next place in `out`; bit for bit
+            what the fixed routine gives.
     """
 
     estimate: Callable[..., int]
-    products: Callable[..., int]
+    exact: Callable[..., int]
 
 
 @functools.cache
@@ -69,19 +71,32 @@ def kernels(dimensions: int) -> Kernels:
                     weakest = best.min()
         return place
 
-    @compiled(fastmath=True)
-    def products(vectors: Any, query: Any, starts: Any, ends: Any, out: Any, first: Any) -> Any:
+    @compiled()
+    def exact(vectors: Any, query: Any, starts: Any, ends: Any, out: Any, first: Any) -> Any:
+        # The additions of the fixed routine, in its order; the products are exact in float64, so that a machine
+        # that multiplies and adds in one step gives the same.
+        half = (size + 1) // 2
+        room = np.empty(half, np.float64)
         place = first
         for run in range(len(starts)):
             for row in range(starts[run], ends[run]):
-                total = np.float32(0.0)
-                for step in range(size):
-                    total += vectors[row, step] * query[step]
-                out[place] = total
+                room[half - 1] = np.float64(vectors[row, half - 1]) * query[half - 1]
+                for step in range(size - half):
+                    room[step] = (
+                        np.float64(vectors[row, step]) * query[step]
+                        + np.float64(vectors[row, step + half]) * query[step + half]
+                    )
+                width = half
+                while width > 1:
+                    kept = (width + 1) // 2
+                    for step in range(width - kept):
+                        room[step] += room[step + kept]
+                    width = kept
+                out[place] = room[0]
                 place += 1
         return place
 
-    made = Kernels(estimate, products)
+    made = Kernels(estimate, exact)
     _warm(made, size, infinity)
     return made
 
@@ -94,7 +109,7 @@ def _warm(made: Kernels, size: int, lowest: float) -> None:
         one.astype(np.int8), few, few, few, np.zeros(size, np.int16), 1.0, 1.0, 1.0, none, none,
         np.zeros(1), 0, np.full(1, lowest),
     )  # fmt: skip
-    made.products(one, one[0], none, none, few, 0)
+    made.exact(one, np.zeros(size), none, none, np.zeros(1), 0)
 
 
 @functools.cache

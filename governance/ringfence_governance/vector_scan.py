@@ -71,22 +71,42 @@ def products(
     """Return every row's inner product with the query as float32 gives it, and how far off it may be."""
     total = sum(map(len, runs))
     about, lengths = np.empty(total, np.float32), np.empty(total, np.float32)
-    compiled = _kernels(len(query), total)
     place = 0
     for each in runs:
-        first = place
         for start, end in zip(each.starts.tolist(), each.ends.tolist(), strict=True):
             span = slice(place, place + end - start)
             lengths[span] = each.small.lengths[start:end]
-            if compiled is None:
-                np.dot(each.vectors[start:end], query, out=about[span])
+            np.dot(each.vectors[start:end], query, out=about[span])
             place = span.stop
-        if compiled is not None:
-            compiled.products(each.vectors, query, each.starts, each.ends, about, first)
     # Any order of adding d products of float32 stays within d half-units of the lengths' product.
     steps = (len(query) + 2) * HALF_ULP_F32
     length = float(np.linalg.norm(query.astype(np.float64)))
     return about.astype(np.float64), lengths.astype(np.float64) * (2 * steps * length) + 1e-30
+
+
+def exact(runs: Sequence[Runs], query: npt.NDArray[np.float32]) -> npt.NDArray[np.float64] | None:
+    """Return every row's score as the fixed routine gives it, or None if the compiled loops are not loaded."""
+    total = sum(map(len, runs))
+    compiled = _kernels(len(query), total)
+    if compiled is None:
+        return None
+    wide, scores = query.astype(np.float64), np.empty(total, np.float64)
+    place = 0
+    for each in runs:
+        place = compiled.exact(each.vectors, wide, each.starts, each.ends, scores, place)
+    return scores
+
+
+def exact_among(
+    vectors: npt.NDArray[np.float32], query: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64] | None:
+    """Return the scores of rows that were taken out, as :func:`exact` does."""
+    compiled = _kernels(len(query), len(vectors))
+    if compiled is None:
+        return None
+    scores = np.empty(len(vectors), np.float64)
+    compiled.exact(vectors, query.astype(np.float64), np.array([0]), np.array([len(vectors)]), scores, 0)
+    return scores
 
 
 def load_kernels(dimensions: int) -> bool:

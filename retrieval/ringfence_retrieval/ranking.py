@@ -8,21 +8,58 @@ Source: Cormack, Clarke and Büttcher, Reciprocal Rank Fusion, SIGIR 2009.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import numpy as np
+import numpy.typing as npt
 
 RRF_CONSTANT = 60
 """The constant of the paper; larger flattens the difference between ranks."""
 
+Scores = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.intp]
 
-def ranked(scores: Mapping[str, float]) -> list[str]:
-    """Return the ids by falling score, equal scores by id."""
-    return sorted(scores, key=lambda row: (-scores[row], row))
+
+def ranked(scores: Scores, ids: Ids, k: int | None = None) -> Places:
+    """Return the places of the rows by falling score, equal scores by id.
+
+    Args:
+        scores: float64 of shape (n,), every one finite.
+        ids: uint64 of shape (n, 2), pairs of numbers that are ordered as the ids are; no two alike.
+        k: Only so many of the first; None for all.
+    """
+    falling = -scores
+    if k is None or k >= len(scores):
+        return _ordered(falling, ids)
+    last = np.partition(falling, k - 1)[k - 1]
+    among = np.flatnonzero(falling <= last)
+    return among[_ordered(falling[among], ids[among])[:k]]
 
 
-def fused(rankings: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Return each id's reciprocal-rank score over all rankings, added in their order."""
-    scores: dict[str, float] = {}
-    for ranking in rankings:
-        for rank, row in enumerate(ranking, start=1):
-            scores[row] = scores.get(row, 0.0) + 1.0 / (RRF_CONSTANT + rank)
+def fused(meaning: Scores, worded: Scores, holding: Places, ids: Ids) -> Scores:
+    """Return each row's reciprocal-rank score over both orders: by meaning first, then by words.
+
+    Args:
+        meaning: Scores of all rows.
+        worded: Scores of the rows at `holding`, in its order.
+        holding: The rows that hold a word of the question; the others have no rank by words.
+    """
+    scores = np.empty(len(meaning), np.float64)
+    scores[ranked(meaning, ids)] = _reciprocal(len(meaning))
+    scores[holding[ranked(worded, ids[holding])]] += _reciprocal(len(holding))
     return scores
+
+
+def _reciprocal(count: int) -> Scores:
+    return 1.0 / np.arange(RRF_CONSTANT + 1, RRF_CONSTANT + 1 + count, dtype=np.float64)
+
+
+def _ordered(falling: Scores, ids: Ids) -> Places:
+    """Return the order of the rows; only those that are equal to a neighbour are compared by id."""
+    order = np.argsort(falling)
+    found = falling[order]
+    equal = found[1:] == found[:-1]
+    if equal.any():
+        tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+        rows = order[tied]
+        order[tied] = rows[np.lexsort((ids[rows, 1], ids[rows, 0], falling[rows]))]
+    return order

@@ -76,12 +76,15 @@ class SearchResult:
         readable: How many passages the reader may read at all.
         complete: Whether every one of them was looked at.
         as_of: Opaque; equal as long as the reader's own data is.
+        plan: How it was found, if that was asked: the plan's name, `rows` readable, `k`, and the `thresholds`
+            that decide between plans.
     """
 
     hits: tuple[Hit, ...]
     readable: int
     complete: bool
     as_of: str
+    plan: Mapping[str, Any] | None = None
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
@@ -103,6 +106,7 @@ class SearchResult:
             "readable": self.readable,
             "complete": self.complete,
             "as_of": self.as_of,
+            **({"plan": dict(self.plan)} if self.plan is not None else {}),
         }
 
     def to_arrow(self) -> pyarrow.Table:

@@ -8,25 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ringfence_governance.block_opening import Passage
 from ringfence_governance.door import Door
-from ringfence_governance.errors import InvalidInput
+from ringfence_governance.errors import InvalidInput, StoreCorrupt
 from ringfence_governance.readable_rows import ReadableRows, SealedPassage
 from ringfence_governance.reading import Answer, GrantedReader
+from ringfence_governance.segments import text_id
 from ringfence_governance.subjects import Subject
 from ringfence_governance.terms import terms
 
-from .ranking import fused, ranked
+from .plans import Mode, Plan, planned
+from .ranking import Places, fused, ranked
 from .results import Hit, SearchResult, Source
 from .scoring import ROWS_PER_BLOCK, cosine_scores
 from .text_scoring import WordScores
 
-Mode = Literal["vector", "text", "hybrid"]
 MODES = get_args(Mode)
 K_MAX = 1000
 QUERY_CHARACTERS_MAX = 10_000
@@ -44,6 +45,7 @@ class Question:
         k: How many hits at most, 1 to 1000.
         mode: By meaning, by words, or both.
         language: Whose stems the words are reduced to.
+        explain: Whether the result says how it was found.
 
     Raises:
         InvalidInput: One of them is not as said.
@@ -53,6 +55,7 @@ class Question:
     k: int = 10
     mode: Mode = "hybrid"
     language: str = "english"
+    explain: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
@@ -63,8 +66,6 @@ class Question:
             raise InvalidInput(
                 f"query: found {len(self.text)} characters; expected at most {QUERY_CHARACTERS_MAX}"
             )
-        if any("\ud800" <= character <= "\udfff" for character in self.text):
-            raise InvalidInput("query: found bytes that are no text; expected text; write it in UTF-8")
         if type(self.k) is not int or not 1 <= self.k <= K_MAX:
             raise InvalidInput(f"k: found {self.k!r}; expected an integer from 1 to {K_MAX}")
         if self.mode not in MODES:
@@ -82,62 +83,99 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
     """
 
     def work(reader: GrantedReader) -> Answer[SearchResult]:
-        found = _found(reader.passes(), question, embed)
-        best = ranked(found.scores)[: question.k]
-        passages = reader.passages([found.sealed.get(row, row) for row in best])
+        plan = planned(question.mode, question.k, reader.count("chunks"))
+        found = _found(reader.passes(), question, plan, embed) if plan.rows else _Found([], [])
+        passages = reader.passages(found.rows)
         return Answer(
             rows=[(each.chunk_id, each.atom) for each in passages],
             documents=[each.document_id for each in passages],
             finish=lambda as_of: SearchResult(
-                _hits(reader, passages, found.scores), found.readable, True, as_of
+                _hits(reader, passages, found.scores),
+                plan.rows,
+                True,
+                as_of,
+                plan.to_mapping() if question.explain else None,
             ),
-            plan=f"exact {question.mode}, k={question.k}",
-            counts={"hits": len(best), "readable": found.readable},
+            plan=f"exact {question.mode}, k={question.k}, {plan.name}",
+            counts={"hits": len(passages), "readable": plan.rows},
         )
 
     return door.read(subject, "search", work, query=question.text)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Found:
-    """What a question found.
+    """The rows that answer a question, best first: as they were resident, or their ids; and their scores."""
 
-    Args:
-        scores: Of all rows that could be among the hits.
-        sealed: Some of these rows, as they were resident.
-        readable: How many rows there are.
+    rows: Sequence[SealedPassage | str]
+    scores: Sequence[float]
+
+
+def _found(passes: Iterator[ReadableRows], question: Question, plan: Plan, embed: Embed) -> _Found:
+    looked = _Looked(question, plan, embed)
+    for rows in passes:
+        looked.at(rows)
+    if looked.rows != plan.rows:
+        raise StoreCorrupt(f"found {looked.rows} readable rows; expected {plan.rows}, as they are counted")
+    scores, ids = looked.scores(), np.concatenate(looked.ids)
+    if question.mode == "text":
+        held = np.flatnonzero(scores > 0.0)
+        best = held[ranked(scores[held], ids[held], question.k)]
+    else:
+        best = ranked(scores, ids, question.k)
+    # If all rows are still there, the hits' own bytes need not be read from the tables again.
+    only = looked.only
+    found = [only[0].sealed(int(only[1][place])) if only else text_id(ids[place]) for place in best.tolist()]
+    return _Found(found, scores[best].tolist())
+
+
+class _Looked:
+    """What was seen of a reader's rows so far: a score for each that may be among the hits.
+
+    Attributes:
+        rows: How many were looked at.
+        ids: Of the rows that may be among the hits, pass by pass.
+        only: The rows of the only pass, and which of them `ids` are of; None if there were several.
     """
 
-    scores: dict[str, float]
-    sealed: dict[str, SealedPassage]
-    readable: int
+    def __init__(self, question: Question, plan: Plan, embed: Embed) -> None:
+        self._question, self._plan, self._embed = question, plan, embed
+        self._words = (
+            WordScores(terms(question.text, question.language)) if question.mode != "vector" else None
+        )
+        self._query: npt.NDArray[np.float32] | None = None
+        self._meaning: list[npt.NDArray[np.float64]] = []
+        self.rows = 0
+        self.ids: list[npt.NDArray[np.uint64]] = []
+        self.only: tuple[ReadableRows, Places] | None = None
 
+    def at(self, rows: ReadableRows) -> None:
+        """Look at the rows of one pass."""
+        kept = np.arange(len(rows))
+        if self._words is not None:
+            kept = self._words.add(rows, every=self._question.mode == "hybrid")
+        if self._question.mode != "text":
+            if self._query is None:
+                self._query = _checked(self._embed(self._question.text), rows.dimensions)
+            if self._plan.name == "estimate first":
+                kept = rows.nearest(self._query, self._plan.k)
+                self._meaning.append(_scores(rows, self._query, kept))
+            else:
+                self._meaning.append(_scores(rows, self._query))
+        self.only = None if self.ids else (rows, kept)
+        self.rows += len(rows)
+        self.ids.append(rows.ids(kept))
 
-def _found(passes: Iterator[ReadableRows], question: Question, embed: Embed) -> _Found:
-    by_words = WordScores(terms(question.text, question.language)) if question.mode != "vector" else None
-    by_meaning: dict[str, float] = {}
-    sealed: dict[str, SealedPassage] = {}
-    query: npt.NDArray[np.float32] | None = None
-    readable = 0
-    kept: list[ReadableRows] = []
-    for rows in passes:
-        readable += len(rows)
-        kept = [rows] if readable == len(rows) else []
-        if by_words is not None:
-            by_words.add(rows)
-        if question.mode != "text":
-            if query is None:
-                query = _checked(embed(question.text), rows.dimensions)
-            near = rows.nearest(query, question.k) if question.mode == "vector" else np.arange(len(rows))
-            by_meaning |= _vector_scores(rows, near, query)
-    scores = by_meaning
-    if by_words is not None:
-        worded = by_words.scores()
-        scores = worded if question.mode == "text" else fused([ranked(by_meaning), ranked(worded)])
-    for rows in kept:
-        # All rows are still there: the hits' own bytes need not be read from the tables again.
-        sealed = rows.sealed_by_id(ranked(scores)[: question.k])
-    return _Found(scores, sealed, readable)
+    def scores(self) -> npt.NDArray[np.float64]:
+        """Return the score of each row in `ids`; by words, 0.0 for one that holds none."""
+        worded = self._words.scores() if self._words else None
+        if self._question.mode == "text" and worded is not None:
+            return worded
+        meaning = np.concatenate(self._meaning)
+        if worded is None:
+            return meaning
+        held = np.flatnonzero(worded > 0.0)
+        return fused(meaning, worded[held], held, np.concatenate(self.ids))
 
 
 def _checked(query: npt.NDArray[np.float32], dimensions: int) -> npt.NDArray[np.float32]:
@@ -145,23 +183,29 @@ def _checked(query: npt.NDArray[np.float32], dimensions: int) -> npt.NDArray[np.
         raise InvalidInput(
             f"query vector: found shape {query.shape}; expected {(dimensions,)}, the store's model"
         )
+    if not np.isfinite(query).all():
+        raise InvalidInput("query vector: found a number that is not finite; expected a vector of length 1")
     return query
 
 
-def _vector_scores(
-    rows: ReadableRows, places: npt.NDArray[np.intp], query: npt.NDArray[np.float32]
-) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for start in range(0, len(places), ROWS_PER_BLOCK):
-        here = places[start : start + ROWS_PER_BLOCK]
-        scores = cosine_scores(rows.vectors(here), query).tolist()
-        found.update(zip(rows.text_ids(here), scores, strict=True))
-    return found
+def _scores(
+    rows: ReadableRows, query: npt.NDArray[np.float32], places: Places | None = None
+) -> npt.NDArray[np.float64]:
+    """Return the scores of some rows, or of all; compiled or not, they are those of the fixed routine."""
+    found = rows.scores(query, places)
+    if found is not None:
+        return found
+    wanted = np.arange(len(rows)) if places is None else places
+    scores = np.empty(len(wanted), np.float64)
+    for start in range(0, len(wanted), ROWS_PER_BLOCK):
+        here = slice(start, start + ROWS_PER_BLOCK)
+        scores[here] = cosine_scores(rows.vectors(wanted[here]), query)
+    return scores
 
 
-def _hits(reader: GrantedReader, passages: Sequence[Passage], scores: dict[str, float]) -> tuple[Hit, ...]:
+def _hits(reader: GrantedReader, passages: Sequence[Passage], scores: Sequence[float]) -> tuple[Hit, ...]:
     hits = []
-    for rank, passage in enumerate(passages, start=1):
+    for rank, (passage, score) in enumerate(zip(passages, scores, strict=True), start=1):
         source = Source(
             path=passage.metadata["path"],
             title=passage.metadata["title"],
@@ -169,7 +213,6 @@ def _hits(reader: GrantedReader, passages: Sequence[Passage], scores: dict[str, 
             end=passage.end,
             run=passage.run_id,
         )
-        row = passage.chunk_id
         label = reader.label_name(passage.atom)
-        hits.append(Hit(row, passage.document_id, source, rank, scores[row], passage.text, label))
+        hits.append(Hit(passage.chunk_id, passage.document_id, source, rank, score, passage.text, label))
     return tuple(hits)

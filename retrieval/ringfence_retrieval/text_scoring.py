@@ -13,11 +13,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ringfence_governance.readable_rows import ReadableRows
 
+Places = npt.NDArray[np.intp]
 K1 = 1.2
 B = 0.75
 
@@ -31,32 +34,53 @@ class WordScores:
 
     def __init__(self, query: Sequence[str]) -> None:
         self._wanted = sorted(set(query))
-        self._holding = dict.fromkeys(self._wanted, 0)
-        self._rows = self._words = 0
-        self._found: dict[str, tuple[int, dict[str, int]]] = {}
+        self._rows = self._words = self._kept = 0
+        self._found: dict[str, list[_Found]] = {term: [] for term in self._wanted}
 
-    def add(self, rows: ReadableRows) -> None:
-        """Count some readable rows, and find those that hold a term."""
+    def add(self, rows: ReadableRows, *, every: bool) -> Places:
+        """Count some readable rows, and find those that hold a term.
+
+        Args:
+            every: Keep a place for each row, in their order; else only for those that hold a term.
+
+        Returns:
+            The rows for which a place is kept, ascending.
+        """
+        held = {term: rows.holding(term) for term in self._wanted}
+        kept = np.arange(len(rows)) if every else _together([places for places, _ in held.values()])
+        for term, (places, counts) in held.items():
+            here = places if every else np.searchsorted(kept, places)
+            self._found[term].append(_Found(here + self._kept, counts, rows.lengths(places)))
         self._rows += len(rows)
         self._words += rows.words_total
-        by_place: dict[int, dict[str, int]] = {}
-        for term in self._wanted:
-            places, counts = rows.holding(term)
-            self._holding[term] += len(places)
-            for place, count in zip(places.tolist(), counts.tolist(), strict=True):
-                by_place.setdefault(place, {})[term] = count
-        places = np.fromiter(by_place, np.intp, len(by_place))
-        held = zip(rows.text_ids(places), rows.lengths(places).tolist(), by_place.values(), strict=True)
-        self._found.update({row: (length, found) for row, length, found in held})
+        self._kept += len(kept)
+        return kept
 
-    def scores(self) -> dict[str, float]:
-        """Return the score of every row that holds a term."""
-        if not self._found:
-            return {}
+    def scores(self) -> npt.NDArray[np.float64]:
+        """Return the score of every row a place was kept for; 0.0 exactly for one that holds no term."""
+        made = np.zeros(self._kept, np.float64)
+        if not self._words:
+            return made
         average = self._words / self._rows
-        idf = {term: _idf(self._rows, holding) for term, holding in self._holding.items()}
-        made = {row: _score(found, length, average, idf) for row, (length, found) in self._found.items()}
-        return {row: score for row, score in made.items() if score > 0.0}
+        for term in self._wanted:
+            idf = _idf(self._rows, sum(len(found.places) for found in self._found[term]))
+            for found in self._found[term]:
+                norm = K1 * (1.0 - B + B * found.lengths / average)
+                made[found.places] += idf * found.counts * (K1 + 1.0) / (found.counts + norm)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Which rows hold one term, how often each does, and how many words each has."""
+
+    places: Places
+    counts: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int32]
+
+
+def _together(places: Sequence[Places]) -> Places:
+    return np.unique(np.concatenate(places)) if places else np.zeros(0, np.intp)
 
 
 def bm25_scores(rows: Sequence[Sequence[str]], query: Sequence[str]) -> list[float]:
@@ -86,6 +110,10 @@ def _idf(rows: int, holding: int) -> float:
 
 
 def _score(found: dict[str, int], length: int, average: float, idf: dict[str, float]) -> float:
-    # `found` keeps the sorted order of the query's terms, so the order of addition is fixed.
+    # `found` keeps the sorted order of the query's terms, so the order of addition is fixed. Not `sum`, which
+    # from Python 3.12 on adds in another way.
     norm = K1 * (1.0 - B + B * length / average)
-    return math.fsum(idf[term] * count * (K1 + 1.0) / (count + norm) for term, count in found.items())
+    total = 0.0
+    for term, count in found.items():
+        total += idf[term] * count * (K1 + 1.0) / (count + norm)
+    return total

@@ -17,6 +17,7 @@ from ringfence_governance.kept_changes import Reasoned
 from ringfence_governance.rows import is_opaque
 from ringfence_governance.subjects import Subject
 from ringfence_retrieval import listing
+from ringfence_retrieval.plans import Mode
 from ringfence_retrieval.results import (
     Counts,
     Document,
@@ -26,7 +27,7 @@ from ringfence_retrieval.results import (
     Hit,
     SearchResult,
 )
-from ringfence_retrieval.search import Mode, Question, search
+from ringfence_retrieval.search import Question, search
 
 from .administering import Administering
 from .boundary import public
@@ -67,7 +68,13 @@ class Reader(Administering):
 
     @public
     def search(
-        self, query: str, k: int = 10, mode: Mode = "hybrid", language: str = "english"
+        self,
+        query: str,
+        k: int = 10,
+        mode: Mode = "hybrid",
+        language: str = "english",
+        *,
+        explain: bool = False,
     ) -> SearchResult:
         """Return the best readable passages for a question.
 
@@ -76,11 +83,12 @@ class Reader(Administering):
             k: How many at most, 1 to 1000.
             mode: `vector` by meaning, `text` by words, `hybrid` both.
             language: Whose word stems are used.
+            explain: Whether the result's `plan` says how it was found.
 
         Raises:
             InvalidInput: One of them is not as said.
         """
-        return search(self.__door, self.__subject, Question(query, k, mode, language), self.__embed)
+        return search(self.__door, self.__subject, Question(query, k, mode, language, explain), self.__embed)
 
     @public
     def list(self) -> DocumentList:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from ringfence_governance.quantised import quantised
 from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.terms import terms
 from ringfence_governance.vector_scan import Runs
-from ringfence_retrieval.ranking import fused, ranked
+from ringfence_retrieval import plans
 from ringfence_retrieval.scoring import cosine_scores
 from ringfence_retrieval.search import MODES, Question, search
 from ringfence_retrieval.text_scoring import bm25_scores
@@ -29,6 +30,18 @@ NAMES = ["acme/label:staff", "acme/label:payroll", "acme/label:project"]
 def texts(seed: int, documents: int) -> list[str]:
     dice = random.Random(seed)
     return ["\n".join(" ".join(dice.choices(WORDS, k=5)) for _ in range(4)) for _ in range(documents)]
+
+
+def ranked(scores: dict[str, float]) -> list[str]:
+    return sorted(scores, key=lambda row: (-scores[row], row))
+
+
+def fused(rankings: list[list[str]]) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, row in enumerate(ranking, start=1):
+            scores[row] = scores.get(row, 0.0) + 1.0 / (60 + rank)
+    return scores
 
 
 def fill(world: World, seed: int, documents: int = 9) -> None:
@@ -152,6 +165,67 @@ def test_the_compiled_and_the_plain_scan_keep_all_that_belong_to_the_nearest(dim
         belong = set(np.flatnonzero(scores >= np.sort(scores)[-20]).tolist())
         assert belong <= set(found.tolist())
         assert belong <= set(vector_scan.nearest(runs, query, 20).tolist())
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 8, 37, 384])
+def test_the_compiled_scores_are_the_fixed_routines_to_the_last_bit(dimensions: int) -> None:
+    random_rows = np.random.default_rng(dimensions)
+    rows = (random_rows.standard_normal((700, dimensions)) * 10.0 ** random_rows.integers(-20, 20)).astype(
+        np.float32
+    )
+    runs = [Runs(rows, quantised(rows), np.array([0, 400]), np.array([300, 700]))]
+    query = random_rows.standard_normal(dimensions).astype(np.float32)
+    assert vector_scan.load_kernels(dimensions)
+    found = vector_scan.exact(runs, query)
+    some = vector_scan.exact_among(rows[5:50], query)
+    assert found is not None
+    assert some is not None
+    expected = cosine_scores(rows[np.r_[0:300, 400:700]], query)
+    assert found.tobytes() == expected.tobytes()
+    assert some.tobytes() == expected[5:50].tobytes()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_answers_agree_with_the_compiled_loops_and_without(
+    filled: World, monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    fill(filled, 0, documents=90)
+    monkeypatch.setattr(plans, "EVERY_ROW_MAX", 20)
+    width = len(vector("x"))
+    if compiled:
+        assert vector_scan.load_kernels(width)
+    else:
+        monkeypatch.setattr(vector_scan, "_kernels", lambda dimensions, rows: None)
+    agree(filled)
+
+
+def test_a_pass_that_lacks_rows_is_found_by_their_count(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(filled, 0)
+    monkeypatch.setattr(GrantedReader, "count", lambda reader, table: 1 + len(reader.chunks()))
+    with pytest.raises(StoreCorrupt, match="as they are counted"):
+        ask(filled, HAL)
+
+
+def test_a_plan_says_how_many_rows_are_readable_and_why_it_was_taken(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "EVERY_ROW_MAX", 256)
+    fill(filled, 0, documents=200)
+    assert explained(filled, "acme/user:nobody", 5)["name"] == "nothing"
+    most = explained(filled, HAL, 5)
+    count = len(search(filled.door, subject(HAL), Question("pump", 1000, "hybrid"), vector))
+    assert most == {"name": "estimate first", "rows": count, "k": 5, "thresholds": {"every_row_max": 256}}
+    assert count > 256
+    assert explained(filled, HAL, 1000)["name"] == ("every row" if count <= 1000 else "estimate first")
+    assert search(filled.door, subject(HAL), Question("pump"), vector).plan is None
+
+
+def explained(world: World, who: str, k: int) -> dict[str, Any]:
+    plan = search(world.door, subject(who), Question("pump", k, "vector", explain=True), vector).plan
+    assert plan is not None
+    return dict(plan)
 
 
 def test_a_rows_codes_scale_and_error_are_its_own() -> None:

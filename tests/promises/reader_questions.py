@@ -57,6 +57,7 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
         for place, query in enumerate(QUERIES):
             k = (1000, 3, 1, 7, 1000)[place]
             yield f"search {mode} {query}", bytes_of(lambda q=query, k=k, m=mode: reader.search(q, k, m))
+        yield f"search {mode} explained", bytes_of(lambda m=mode: reader.search("offer", 3, m, explain=True))
     yield "search nothing", bytes_of(lambda: reader.search(" "))
     yield "search k", bytes_of(lambda: reader.search("offer", 0))
     yield "search language", bytes_of(lambda: reader.search("offer", language="klingon"))

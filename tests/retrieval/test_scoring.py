@@ -79,11 +79,36 @@ def test_the_order_of_rows_and_of_the_query_changes_no_score(
     assert bm25_scores(texts[::-1], query[::-1]) == scores[::-1]
 
 
-def test_equal_scores_are_ordered_by_id() -> None:
-    assert ranked({"b": 1.0, "a": 1.0, "c": 2.0}) == ["c", "a", "b"]
+def by_hand(scores: np.ndarray, ids: np.ndarray) -> list[int]:
+    return sorted(range(len(scores)), key=lambda row: (-scores[row], *ids[row].tolist()))
 
 
-def test_what_stands_first_in_both_orders_comes_first() -> None:
-    scores = fused([["a", "b", "c"], ["a", "c"]])
-    assert ranked(scores) == ["a", "c", "b"]
-    assert scores["a"] == 1 / 61 + 1 / 61
+def drawn(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores many of which are equal, and ids that differ in either half."""
+    dice = np.random.default_rng(seed)
+    ids = np.stack([dice.integers(0, 3, count), dice.permutation(count)], axis=1).astype(np.uint64)
+    return dice.integers(0, max(count // 3, 1), count) / 7, ids
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 17, 500])
+def test_rows_are_ordered_by_score_then_id(count: int) -> None:
+    for seed in range(20):
+        scores, ids = drawn(seed, count)
+        whole = by_hand(scores, ids)
+        assert ranked(scores, ids).tolist() == whole
+        for k in (1, 3, count, count + 1):
+            assert ranked(scores, ids, k).tolist() == whole[:k]
+
+
+@pytest.mark.parametrize("count", [1, 2, 17, 500])
+def test_the_joined_score_is_the_sum_of_reciprocal_ranks_to_the_last_bit(count: int) -> None:
+    for seed in range(20):
+        meaning, ids = drawn(seed, count)
+        words, _ = drawn(seed + 100, count)
+        holding = np.flatnonzero(words > 0.3)
+        expected = [0.0] * count
+        orders = [by_hand(meaning, ids), [row for row in by_hand(words, ids) if words[row] > 0.3]]
+        for order in orders:
+            for rank, row in enumerate(order, start=1):
+                expected[row] += 1.0 / (60 + rank)
+        assert fused(meaning, words[holding], holding, ids).tolist() == expected
