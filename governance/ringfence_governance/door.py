@@ -151,6 +151,10 @@ class Door:
         """Close the store."""
         self.__ground.close()
 
+    def limit_memory(self, bytes_max: int) -> None:
+        """Let opened rows take no more than some bytes of memory. See :meth:`resident.Resident.limit`."""
+        self.__ground.resident.limit(bytes_max)
+
     def read(
         self, subject: Subject, verb: str, work: Callable[[GrantedReader], Answer[T]], *, query: str = ""
     ) -> T:

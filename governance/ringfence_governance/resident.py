@@ -12,7 +12,6 @@ Source: docs/decisions/0013-resident-blocks.md.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +21,11 @@ from typing import NoReturn
 import numpy as np
 
 from .atom_sets import AtomSet
+from .memory_budget import memory_share
 from .readable_rows import ReadableRows
 from .row_map import Part
 from .segments import Segment, joined
 
-SHARE_OF_MEMORY = 4
-"""Without a setting a quarter of the machine's memory."""
 ROWS_OPENED_AT_ONCE = 8_192
 SEGMENTS_MAX = 4
 """So many stay apart; more are joined, since each costs every question a little."""
@@ -277,11 +275,6 @@ class Resident:
 
     def _segments(self) -> list[Segment]:
         return list({id(held.segment): held.segment for held in self._blocks.values()}.values())
-
-
-def memory_share() -> int:
-    """Return the bytes that opened rows may take where nothing is said: a share of the machine's memory."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // SHARE_OF_MEMORY
 
 
 def _batches(parts: Sequence[Part]) -> Iterator[list[Part]]:

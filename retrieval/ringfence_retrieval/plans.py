@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 EVERY_ROW_MAX = 1024
-"""By meaning, so many rows are scored outright; estimating first costs as much. Measured: docs/decisions/0013-resident-blocks.md."""
+"""By meaning, so many rows are scored outright; measured in docs/decisions/0013-resident-blocks.md."""
 
 Mode = Literal["vector", "text", "hybrid"]
 PlanName = Literal["nothing", "every row", "estimate first", "rows with a word", "both orders"]

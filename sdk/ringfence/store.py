@@ -14,6 +14,7 @@ from ringfence_governance.audit_settings import settings
 from ringfence_governance.door import Door
 from ringfence_governance.drafts import LabelChoice
 from ringfence_governance.errors import InvalidInput
+from ringfence_governance.memory_budget import budget
 from ringfence_governance.policy_text import load_directory, shipped_default
 from ringfence_governance.store_files import default_admin
 from ringfence_governance.subjects import Subject, local_user
@@ -165,6 +166,7 @@ def create(
     keys: str = "file",
     storage_options: Mapping[str, str] | None = None,
     witness: str | None = None,
+    memory: int | str | None = None,
 ) -> Store:
     """Make a new store and open it; `store.key_path` says where its master key is.
 
@@ -183,12 +185,16 @@ def create(
             written down.
         witness: Where the audit log's checkpoints go: a file's path elsewhere, or an `http://` or `https://`
             address; None asks the environment (`RINGFENCE_WITNESS`), an empty text is none.
+        memory: What opened rows may take of this process's memory: bytes, or a text such as `512MiB` or `2GB`.
+            None asks the environment (`RINGFENCE_MEMORY`), then takes a quarter of the machine's. Less is
+            slower and gives the same answers.
 
     Raises:
         StoreError: Something is there already, or the Postgres cannot be reached.
         PolicyRefused: The policy does not load; every finding is listed.
         KeyUnavailable: The key cannot be written, or would lie inside the store.
     """
+    bytes_max = budget(memory)
     bundle = shipped_default() if policy is None else load_directory(Path(policy))
     chosen = admin if admin is not None else default_admin()
     door, key_path = Door.create(
@@ -200,6 +206,7 @@ def create(
         storage_options=storage_options,
         audit=settings(witness),
     )
+    door.limit_memory(bytes_max)
     return Store(door, path, embedder, key_path)
 
 
@@ -213,6 +220,7 @@ def open(  # noqa: A001
     catalog: str | None = None,
     storage_options: Mapping[str, str] | None = None,
     witness: str | None = None,
+    memory: int | str | None = None,
 ) -> Store:
     """Open a store; make it if there is none.
 
@@ -227,6 +235,7 @@ def open(  # noqa: A001
             is now, or the URL with its password; None takes the one the store was made with.
         storage_options: As in :func:`create`.
         witness: As in :func:`create`.
+        memory: As in :func:`create`.
 
     Raises:
         InvalidInput: `policy` differs from the policy the store was made with, or `catalog` is given and
@@ -243,7 +252,9 @@ def open(  # noqa: A001
             catalog=catalog,
             storage_options=storage_options,
             witness=witness,
+            memory=memory,
         )
+    bytes_max = budget(memory)
     door = Door.open(path, catalog=catalog, storage_options=storage_options, audit=settings(witness))
     if policy is not None and not door.began_with(load_directory(Path(policy))):
         door.close()
@@ -251,4 +262,5 @@ def open(  # noqa: A001
             f"policy: {str(policy)!r} is not the one the store was made with; expected none, or that one; "
             "a standing store's policy changes by apply_policy ('ringfence policy apply'), grant, revoke and member"
         )
+    door.limit_memory(bytes_max)
     return Store(door, path, embedder, None)

@@ -379,3 +379,55 @@ def test_nothing_is_left_in_the_temporary_folder(
     line.publish(moved=dict.fromkeys(range(50), 2), deleted=range(50, 60))
     assert line.seen([1, 2]) == line.expected([1, 2])
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_the_map_holds_addresses_of_rows_and_never_their_numbers(line: Line) -> None:
+    """An address is (fragment, place in it); from the second fragment on a row's number is another."""
+    dice = random.Random(11)
+    for step in range(6):
+        line.publish({step * 40 + n: dice.randrange(1, 5) for n in range(40)})
+        here = sorted(line.atoms)
+        line.publish(moved={n: dice.randrange(1, 5) for n in dice.sample(here, 9)})
+        line.publish(deleted=dice.sample(here, 5))
+        if step == 3:
+            change = TableChange(clustered=True)
+            line.versions = line.tables.write(line.versions, {"edges": change})
+        assert mapped(line) == lying(line)
+    assert len({address >> 32 for address in lying(line)}) > 2
+    assert set(lying(line)) != set(range(len(line.atoms)))
+
+
+def mapped(line: Line) -> dict[int, tuple[int, int]]:
+    """Where each row lies as the map of the newest publication has it, read back through the map's own mask."""
+    version = line.versions["edges"]
+    parts = line.tables.parts("edges", version, None)
+    found = line.tables.scan_parts("edges", version, parts, ["id"]).to_pylist()
+    atoms = {int(address): part.atom for part in parts for address in part.addresses}
+    assert len(atoms) == len(found) == line.tables.count("edges", version, range(1, 5))
+    return {row["_rowaddr"]: (int(row["id"], 16), atoms[row["_rowaddr"]]) for row in found}
+
+
+def lying(line: Line) -> dict[int, tuple[int, int]]:
+    """Where each row lies as Lance itself says without a mask; also that its ids are its addresses."""
+    dataset = line.dataset().checkout_version(line.versions["edges"])
+    found = (
+        dataset.scanner(columns=["id", "atom"], with_row_address=True, with_row_id=True)
+        .to_table()
+        .to_pylist()
+    )
+    assert all(row["_rowid"] == row["_rowaddr"] for row in found), (
+        "with stable row ids a mask would mean others"
+    )
+    rows = {row["_rowaddr"]: (int(row["id"], 16), row["atom"]) for row in found}
+    assert dict(rows.values()) == line.atoms
+    return rows
+
+
+def test_a_map_of_a_version_opens_nothing_after_a_compaction(line: Line) -> None:
+    line.publish({n: 1 + n % 2 for n in range(60)})
+    line.publish(dict.fromkeys(range(60, 80), 1), deleted=range(0, 30, 3))
+    old = line.tables.parts("edges", line.versions["edges"], AtomSet.of([1]))
+    line.versions = line.tables.write(line.versions, {"edges": TableChange(clustered=True)})
+    assert line.tables.scan_parts("edges", line.versions["edges"], old, ["id"]).num_rows == 0
+    new = line.tables.parts("edges", line.versions["edges"], None)
+    assert not {part.identity for part in old} & {part.identity for part in new}

@@ -32,6 +32,9 @@ def search(
         Literal["hybrid", "vector", "text"],
         typer.Option("--mode", help="By meaning (vector), by words (text), or both."),
     ] = "hybrid",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how the passages were found: the plan and what decided it.")
+    ] = False,
     purpose: Purpose = "",
     via: Via = None,
     embedder: Embedder = None,
@@ -40,7 +43,7 @@ def search(
     """Find the readable passages that answer a question, best first."""
     with opened(store, embedder) as open_store:
         reader = open_store.as_user(subject, via=via or (), purpose=purpose)
-        result = reader.search(query, k=k, mode=mode)
+        result = reader.search(query, k=k, mode=mode, explain=explain)
     finish(
         result.to_mapping(),
         lambda out: _show(result, out),
@@ -75,6 +78,11 @@ def _show(result: SearchResult, out: Console) -> None:
     looked = "all of them looked at" if result.complete else "not all of them looked at"
     shown = f"hits: {len(result.hits)}, readable passages: {result.readable}, {looked}"
     lines(f"{shown}, as of {result.as_of}")(out)
+    if result.plan is not None:
+        decided = ", ".join(f"{name} {value}" for name, value in result.plan["thresholds"].items())
+        lines(f"plan: {result.plan['name']}, rows {result.plan['rows']}, k {result.plan['k']}, {decided}")(
+            out
+        )
 
 
 def _heading(hit: Hit) -> Text:
