@@ -142,7 +142,7 @@ def open_store(
 
 
 def _tables(bucket: Bucket, store_id: str) -> LanceTables:
-    return LanceTables(BucketPlace(bucket.beneath(store_id).beneath(store_files.TABLES)))
+    return LanceTables(BucketPlace(bucket.beneath(store_id).beneath(store_files.TABLES), bucket))
 
 
 def _refuse_occupied(bucket: Bucket) -> None:

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 FOLDER = "certificates"
-STORE, KEYS, TABLES = "store", "keys", "tables"
+STORE, KEYS, BUCKET = "store", "keys", "bucket"
 """How names begin: of files in the store's folder and in the folder of its keys, of objects in its bucket."""
 ID_KINDS = frozenset({"document", "row"})
 IDS_MAY_REMAIN = (
@@ -283,8 +283,8 @@ def _kinds(
 
 
 def _scan(ground: Ground, kinds: Mapping[bytes, str]) -> Scanned:
-    tables = ((f"{TABLES}/{name}", blocks) for name, blocks in ground.tables.outside())
-    return scan({STORE: ground.root, KEYS: ground.erasures.folder}, Patterns(kinds), tables)
+    objects = ((f"{BUCKET}/{name}", blocks) for name, blocks in ground.tables.outside())
+    return scan({STORE: ground.root, KEYS: ground.erasures.folder}, Patterns(kinds), objects)
 
 
 def _forbidden(scanned: Scanned) -> list[tuple[str, str]]:

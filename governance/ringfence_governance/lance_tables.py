@@ -63,7 +63,7 @@ class LanceTables:
         return self._place.elsewhere
 
     def outside(self) -> Iterator[tuple[str, Callable[[], Iterable[bytes]]]]:
-        """Yield every object of theirs that lies outside the store's folder. See :class:`TablePlace`."""
+        """Yield every object of the store's that lies outside its folder. See :class:`TablePlace`."""
         return self._place.outside()
 
     def create(self) -> Versions:

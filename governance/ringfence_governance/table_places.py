@@ -44,7 +44,7 @@ class TablePlace(Protocol):
         """What of the tables may lie where it cannot be looked at."""
 
     def outside(self) -> Iterator[tuple[str, Callable[[], Iterable[bytes]]]]:
-        """Yield every object that lies outside the store's folder: its name beneath the place, and what reads it."""
+        """Yield every object of the store's that lies outside its folder: its name, and what reads it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,9 +92,15 @@ class FolderPlace:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BucketPlace:
-    """Tables in object storage: an object that was taken is durable, so there is nothing to wait for."""
+    """Tables in object storage: an object that was taken is durable, so there is nothing to wait for.
+
+    Attributes:
+        bucket: Where the tables lie.
+        whole: The store's address; all that lies beneath it is looked at by an erasure.
+    """
 
     bucket: Bucket
+    whole: Bucket
 
     @property
     def uri(self) -> str:
@@ -124,9 +130,10 @@ class BucketPlace:
 
     elsewhere: ClassVar[tuple[str, ...]] = (
         "versions and copies that the bucket keeps of objects that were removed or replaced, if it is set to",
+        "parts of uploads to the bucket that were never completed; it lists none of them",
     )
 
     def outside(self) -> Iterator[tuple[str, Callable[[], Iterable[bytes]]]]:
-        """Yield every object, of tables and of what a writer left unfinished."""
-        for name in sorted(self.bucket.sizes()):
-            yield name, partial(self.bucket.blocks, name)
+        """Yield every object beneath the store's address, whoever put it there."""
+        for name in sorted(self.whole.sizes()):
+            yield name, partial(self.whole.blocks, name)

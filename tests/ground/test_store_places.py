@@ -154,18 +154,35 @@ def test_an_erased_document_is_in_no_file_and_no_object_and_the_certificate_says
     assert whole["holds"], whole
     if place is not None:
         assert any("the bucket keeps" in each for each in certificate["not_looked_at"])
+        assert any("never completed" in each for each in certificate["not_looked_at"])
 
 
-def test_an_erasure_reads_every_object_of_the_bucket(
+def test_a_document_under_another_label_is_for_its_new_readers_with_what_was_made_from_it(
+    world: World,
+) -> None:
+    (parent,) = world.put(draft("a", "one", label(DEX, HAL)), who=DEX)
+    world.put(draft("made", "of one", label(DEX, HAL), parents=(parent,)), who=DEX)
+    assert sorted(world.see(HAL).texts) == ["of one", "one"]
+    assert world.door.relabel(subject(DEX), parent, label(DEX), WHY)["changed"]
+    assert world.see(HAL).texts == ()
+    assert sorted(world.see(DEX).texts) == ["of one", "one"]
+
+
+def test_an_erasure_reads_every_object_beneath_the_address(
     address: str, tmp_path: Path, objects: ObjectServer
 ) -> None:
     world = make_world(tmp_path / "world", address=address)
     (erased,) = world.put(draft("a", "one"), who=DEX)
-    stray = f"{address.removeprefix(f's3://{BUCKET}/')}/{world.ground.store_id}/lance/chunks.lance/data/stray"
-    obstore.put(objects.store(), stray, bytes(9 << 20) + f"left: {erased}".encode())
+    own = world.ground.store_id
+    strays = {f"{own}/lance/chunks.lance/data/stray", f"{own}/stray", "beside/stray"}
+    for name in strays:
+        key = f"{address.removeprefix(f's3://{BUCKET}/')}/{name}"
+        obstore.put(objects.store(), key, bytes(9 << 20) + f"left: {erased}".encode())
     (certificate,) = world.door.erase(subject(DEX), [erased], WHY)
     assert not certificate["clean"]
-    assert not world.door.verify_erasure(subject(OLGA), certificate)["holds"]
+    verified = world.door.verify_erasure(subject(OLGA), certificate)
+    assert not verified["holds"]
+    assert {"claim": "bytes", "holds": False, "found": len(strays)} in verified["claims"]
     world.door.close()
 
 
