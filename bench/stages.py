@@ -21,6 +21,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("authorise", Ground, "grant"),
     ("scan and open", block_opening, "open_parts"),
     ("score", search, "_found"),
+    ("rank", search, "ranked"),
     ("check again", reading, "_recheck"),
     ("as_of", as_of, "handle"),
     ("record", reading, "_append"),

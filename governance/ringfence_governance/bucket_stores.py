@@ -93,12 +93,9 @@ def create(
     except BaseException as error:
         _undo(bucket, own, store_id)
         shutil.rmtree(local, ignore_errors=True)
-        key_choice.undo(folder, store_id)
         place.undo(store_id)
-        if not isinstance(error, OSError):
-            raise
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"store: cannot make {uri!r} ({reason}); nothing was left behind") from None
+        store_files.refuse_half_made(uri, error, key_choice.undo(folder, store_id))
+        raise
     ground = open_store(uri, ambient, keys_home=keys_home, catalog=catalog, options=options, audit=audit)
     return Created(ground, key_path)
 

@@ -67,17 +67,22 @@ def create(folder: Path, store_id: str, ambient: Ambient, chosen: str = FILE) ->
     return service, folder / PROVIDER_FILE
 
 
-def undo(folder: Path, store_id: str) -> None:
+def undo(folder: Path, store_id: str) -> str:
     """Take back what :func:`create` made: the folder, and a KMS key of its own, whose deletion is scheduled.
 
-    A KMS that cannot be reached keeps a key that nothing was kept under, tagged with the store's id.
+    Returns:
+        What is left all the same, since KMS does not answer or refuses; empty for nothing.
     """
+    left = ""
     with suppress(RingfenceError):
         if _read(folder)["kind"] == KMS:
             service = _kms(folder, store_id)
+            left = service.describe()["key"]
             for generation in service.generations():
                 service.retire(generation)
+            left = ""
     shutil.rmtree(folder, ignore_errors=True)
+    return left and f"KMS key {left}"
 
 
 def open_provider(folder: Path, store_id: str, ambient: Ambient) -> KeyProvider:

@@ -115,18 +115,32 @@ def create(
         durable_files.sync_new(building, ())
         made = building.replace(path)
         durable_files.sync(path.parent)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(made, ignore_errors=True)
-        key_choice.undo(folder, store_id)
         place.undo(store_id)
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"store: cannot make {str(path)!r} ({reason}); nothing was left behind") from None
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        key_choice.undo(folder, store_id)
-        place.undo(store_id)
+        refuse_half_made(str(path), error, key_choice.undo(folder, store_id))
         raise
     return Created(open_store(path, ambient, keys_home=keys_home, catalog=catalog, audit=audit), key_path)
+
+
+def refuse_half_made(place: str, error: BaseException, left: str) -> None:
+    """Say that a store was not made, and what of it is left.
+
+    Args:
+        left: What could not be taken back; empty for nothing.
+
+    Raises:
+        StoreError: The disk was the reason, or something is left. Any other error is the caller's to raise again.
+    """
+    if left:
+        reason = str(error).partition(";")[0] or type(error).__name__
+        raise StoreError(
+            f"store: cannot make {place!r} ({reason}); left behind: {left}",
+            hint="schedule its deletion yourself; nothing was kept under it",
+        ) from None
+    if isinstance(error, OSError):
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"store: cannot make {place!r} ({reason}); nothing was left behind") from None
 
 
 def open_store(

@@ -270,6 +270,23 @@ def test_a_making_that_fails_later_schedules_the_deletion_of_its_own_key_and_of_
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
+def test_a_making_that_fails_and_cannot_reach_kms_any_more_names_the_key_that_is_left(
+    tmp_path: Path, kms: Kms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: LanceTables) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://127.0.0.1:{free_port()}")
+        raise StoreError("the tables cannot be written")
+
+    before = {each["KeyArn"] for each in kms.client().list_keys(Limit=1000)["Keys"]}
+    monkeypatch.setattr(LanceTables, "create", fails)
+    with pytest.raises(StoreError, match="left behind: KMS key") as caught:
+        Door.create(tmp_path / "store", bundle(), ADMIN, keys_home=tmp_path / "keys", keys="aws-kms")
+    (left,) = {each["KeyArn"] for each in kms.client().list_keys(Limit=1000)["Keys"]} - before
+    assert left in str(caught.value)
+    assert "deletion" in caught.value.hint
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
 @pytest.mark.parametrize("chosen", ["aws-kms:", "file:x", "environment:1", "vault", ""])
 def test_an_unknown_kind_is_refused(tmp_path: Path, chosen: str) -> None:
     with pytest.raises(InvalidInput, match="expected file, environment, aws-kms"):
