@@ -25,6 +25,10 @@ LONG = (
     "bench/test_ground_bench.py",
     "ground/test_beside.py",
     "ground/test_raw_reader.py",
+    "ground/test_store_places.py",
+    "ground/test_key_rotation.py",
+    "ground/test_bucket_stores.py",
+    "ground/test_relabel_crash.py",
 )
 """Files that take half a minute and more: begun first, so that no process is left alone with one at the end."""
 

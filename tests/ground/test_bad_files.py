@@ -42,8 +42,15 @@ def flip(world: World, table: str, value: bytes, bit: int) -> int:
     return found
 
 
-@pytest.mark.parametrize("bit", ["first", "middle", "last"])
-@pytest.mark.parametrize(("table", "column"), SEALED)
+@pytest.mark.parametrize(
+    ("table", "column", "bit"),
+    [
+        (table, column, bit)
+        for table, column in SEALED
+        # Of a value all of whose bits are under one tag, each end and the middle once.
+        for bit in (("first", "middle", "last") if column == "vector" else ("middle",))
+    ],
+)
 def test_a_flipped_bit_in_a_sealed_value_is_an_alarm_and_no_text_leaves(
     world: World, table: str, column: str, bit: str
 ) -> None:
