@@ -31,6 +31,10 @@ FINDINGS_MAX = 100
 NO_WITNESS = (
     "no witness was asked: a whole older copy of the store, with its checkpoints, would look the same"
 )
+EMPTY_WITNESS = (
+    "the witness holds no checkpoint of this store: a whole older copy of it, or one without checkpoints, would "
+    "look the same"
+)
 NO_CATALOG = "the catalog was not asked: a segment that no checkpoint covers may be missing"
 
 
@@ -93,12 +97,13 @@ def verify(
         witnessed: The lines a witness holds; None if none is asked.
     """
     report = Report()
-    if witnessed is None:
-        report.unknown.append(NO_WITNESS)
     # Checkpoints first: what is written meanwhile only adds to the segments.
     lines, _ = CheckpointFile(root).lines()
     known = _checkpoints(lines, store, public, report)
-    known = _against_witness(known, witnessed or (), store, public, report)
+    if witnessed is None:
+        report.unknown.append(NO_WITNESS)
+    else:
+        known = _against_witness(known, witnessed, store, public, report)
     parts: dict[str, list[Part]] = defaultdict(list)
     removed: dict[str, Removed] = {}
     for each in known:
@@ -222,7 +227,10 @@ def _against_witness(
         report.findings.append(Finding("rolled back", "", end + 1, said))
         report.witnessed = max(held)
         return _following(known, held, end + 1)
-    if lines and known and report.witnessed < known[-1].number:
+    if not held:
+        # One that was emptied, or is another store's, says no more than none.
+        report.unknown.append(EMPTY_WITNESS)
+    elif known and report.witnessed < known[-1].number:
         report.unknown.append(
             f"the witness does not hold the checkpoints after {report.witnessed}: what only they cover, an older "
             "copy would hide"

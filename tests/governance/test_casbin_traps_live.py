@@ -85,12 +85,12 @@ def test_threads_that_ask_while_policies_follow_each_other_get_right_answers_onl
     ann = rule("a/user:ann")
     policies = [PolicyRows.of(BARRED), PolicyRows.of((*BARRED, ann))]
     current = [(0, Snapshot.build(policies[0]))]
-    start, ends = threading.Barrier(7), time.monotonic() + 1.2
+    start, ends, over = threading.Barrier(7), time.monotonic() + 1.2, threading.Event()
 
     def asking(seed: int) -> list[tuple[int, str]]:
         dice, wrong = random.Random(seed), []
         start.wait()
-        while time.monotonic() < ends:
+        while not over.is_set():
             number, held = current[0]
             actor, answer = dice.choice([("ann", bool(number % 2)), ("bob", False), ("eve", False)])
             if reads(held, f"a/user:{actor}") is not answer:
@@ -99,9 +99,12 @@ def test_threads_that_ask_while_policies_follow_each_other_get_right_answers_onl
 
     def changing() -> None:
         start.wait()
-        while time.monotonic() < ends:
-            number = current[0][0] + 1
-            current[0] = (number, Snapshot.build(policies[number % 2]))
+        try:
+            while time.monotonic() < ends or current[0][0] <= 10:
+                number = current[0][0] + 1
+                current[0] = (number, Snapshot.build(policies[number % 2]))
+        finally:
+            over.set()
 
     with ThreadPoolExecutor(7) as threads:
         changes, asked = threads.submit(changing), [threads.submit(asking, seed) for seed in range(6)]

@@ -213,6 +213,26 @@ def test_a_fork_that_goes_on_from_yesterday_is_found(signed: Signed) -> None:
     }
 
 
+@pytest.mark.parametrize("held", ["nothing", "another store's"])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_witness_that_holds_nothing_of_the_store_is_no_witness_and_that_is_said(
+    held: str, back: bool, signed: Signed
+) -> None:
+    if back:
+        shutil.rmtree(signed.root)
+        shutil.copytree(signed.yesterday, signed.root)
+    lines = (
+        []
+        if held == "nothing"
+        else [line.replace(signed.store.encode(), b"0" * 32) for line in signed.witnessed]
+    )
+    report = audit_verify.verify(signed.root, signed.store, signed.public, witnessed=lines)
+    assert report.valid
+    assert report.witnessed == 0
+    assert audit_verify.EMPTY_WITNESS in report.unknown
+    assert audit_verify.EMPTY_WITNESS not in signed.verify().unknown
+
+
 def test_a_witness_that_was_given_both_branches_shows_the_fork(signed: Signed) -> None:
     restored(signed)
     world = open_world(signed.world.folder)

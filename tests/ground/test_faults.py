@@ -11,7 +11,7 @@ from .faults import ERRORS, EVERY, OPERATIONS, READ_ONLY, compiled, drawn, run
 SOME = {"publish": 6, "grant": 6, "read": 6, "init": 6}
 """How many of an operation's changes fail in the test command at a time; in the soak each does."""
 OTHERS = 2
-"""How many of any other's."""
+"""How many of any other's, and of each where the disk is broken."""
 
 
 @pytest.fixture(scope="session")

@@ -353,7 +353,7 @@ def test_a_draft_cannot_lose_its_label_after_it_was_judged() -> None:
 
 
 @pytest.mark.xfail(
-    strict=True, reason="part 4: answers are registered, with the label of all that went into them"
+    strict=True, reason="issue 5 (part 4): answers are registered, with the label of all that went into them"
 )
 def test_an_answer_is_written_with_the_labels_of_all_its_passages(team: ringfence.Store) -> None:
     team.ingest([ringfence.Document("a.txt", "a pump")], as_user=ADA)
@@ -362,7 +362,7 @@ def test_an_answer_is_written_with_the_labels_of_all_its_passages(team: ringfenc
     assert reader.why(answer)["decision"] == "allow"
 
 
-@pytest.mark.xfail(strict=True, reason="part 5: lineage is asked in SQL, by who may audit")
+@pytest.mark.xfail(strict=True, reason="issue 6 (part 5): lineage is asked in SQL, by who may audit")
 def test_the_way_from_a_passage_to_its_source_is_one_question(team: ringfence.Store) -> None:
     team.ingest([ringfence.Document("a.txt", "a pump")], as_user=ADA)
     team.as_user(ADA).grant(ADA, "audit", "*", why="to follow lineage")

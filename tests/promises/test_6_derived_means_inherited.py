@@ -329,7 +329,9 @@ def test_an_input_that_is_narrowed_narrows_what_was_made_from_it(derived: Seeded
 # What later parts bring.
 
 
-@pytest.mark.xfail(strict=True, reason="part 4: answers are registered under the labels of their passages")
+@pytest.mark.xfail(
+    strict=True, reason="issue 5 (part 4): answers are registered under the labels of their passages"
+)
 def test_an_answer_made_from_passages_is_read_by_who_may_read_them_all(derived: SeededStore) -> None:
     cat = derived.reader(CAT)
     answer = cat.register_answer("Both pumps leak.", passages=list(cat.search("pump")))  # type: ignore[attr-defined]

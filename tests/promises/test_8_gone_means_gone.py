@@ -478,7 +478,7 @@ def test_what_was_made_from_an_erased_document_is_gone_too(tmp_path: Path) -> No
 
 
 @pytest.mark.xfail(
-    strict=True, reason="part 4: an older publication may be asked for, under the rights of today"
+    strict=True, reason="issue 5 (part 4): an older publication may be asked for, under the rights of today"
 )
 def test_an_older_publication_shows_nothing_that_may_not_be_read_today(tmp_path: Path) -> None:
     with store_of(
