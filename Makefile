@@ -6,6 +6,7 @@
 #                               (versions ending in +cpu); else, on Linux, the plain one, which brings CUDA.
 #   make PIP_ARGS='...'         arguments for pip, for example an extra index that offers the CPU build of torch
 #   make CONSTRAINTS=           the newest allowed versions instead of the tested ones in constraints.txt
+#   make PYTEST_DEBUG_TEMPROOT=/tmp test    the tests' folders on a disk, not in /dev/shm
 #   make WORKERS=8 test         more test processes; each loads the model when a test asks for it
 
 # The first one that runs and is new enough. 3.11 comes first because that is what the tests run on every time.
