@@ -21,6 +21,7 @@ from sqlalchemy import select
 
 from . import catalog_schema as schema
 from .catalog import NEW_LABEL
+from .document_facts import with_facts
 from .errors import Refused, StoreCorrupt
 from .grants import Grant
 from .ground import Ground
@@ -97,6 +98,10 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
     granted = sorted(atoms & grant.atoms)
     keyring = ground.keys.keyring([grant.table.entries[atom] for atom in granted], places)
     vectors, terms = _opened(ground, keyring, found)
+    metadata = [
+        json.loads(_open(ground, keyring, "documents", each, each["id"], each["atom"], "metadata"))
+        for each in documents.to_pylist()
+    ]
     return Segment(
         blocks=tuple(part.identity for part in parts),
         starts=starts,
@@ -105,7 +110,7 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
         small=quantised(vectors),
         words=word_lists(terms, starts),
         chunks=found.select(KEPT_SEALED),
-        documents=documents,
+        documents=with_facts(documents, metadata),
         document_of=np.fromiter((places[each] for each in document_ids), np.int32, len(document_ids)),
     )
 

@@ -14,12 +14,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from . import vector_scan
+from .document_facts import FACTS
 from .segments import WORD_BITS, Segment
 from .vector_scan import Runs
 
 Places = npt.NDArray[np.intp]
+KEPT_OF_DOCUMENT = ["id", "atom", "run_id", "metadata"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,6 +36,20 @@ class SealedPassage:
 
     chunk: dict[str, Any]
     document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RowDocuments:
+    """The documents of some rows.
+
+    Args:
+        facts: One row for each document, with the columns that were asked for. A document whose rows lie in
+            two places is in it twice.
+        of: intp of shape (n,): for each of the rows, in their order, its document's row in `facts`.
+    """
+
+    facts: pa.Table
+    of: Places
 
 
 class ReadableRows:
@@ -91,21 +108,28 @@ class ReadableRows:
             for start, end in zip(runs.starts.tolist(), runs.ends.tolist(), strict=True)
         )
 
-    def nearest(self, query: npt.NDArray[np.float32], k: int) -> Places:
-        """Return all rows that could be among the k nearest, ascending; see :func:`vector_scan.nearest`."""
-        return vector_scan.nearest(self._runs, query, k)
+    def nearest(self, query: npt.NDArray[np.float32], k: int, among: Places | None = None) -> Places:
+        """Return all rows that could be among the k nearest, ascending; see :func:`vector_scan.nearest`.
+
+        Args:
+            among: Only of these rows, ascending; None for all.
+        """
+        if among is None:
+            return vector_scan.nearest(self._runs, query, k)
+        return among[vector_scan.nearest(self._runs_of(among), query, k)]
 
     def scores(
         self, query: npt.NDArray[np.float32], places: Places | None = None
     ) -> npt.NDArray[np.float64] | None:
         """Return the scores of some rows, or of all; see :func:`vector_scan.exact`.
 
+        Args:
+            places: Ascending.
+
         Returns:
             None if they are to be made of :meth:`vectors`.
         """
-        if places is None:
-            return vector_scan.exact(self._runs, query)
-        return vector_scan.exact_among(self.vectors(places), query)
+        return vector_scan.exact(self._runs if places is None else self._runs_of(places), query)
 
     def holding(self, word: str) -> tuple[Places, npt.NDArray[np.int32]]:
         """Return the rows that hold a word, ascending, and how often each does."""
@@ -146,12 +170,39 @@ class ReadableRows:
         found: npt.NDArray[np.uint64] = self._gathered(places, np.uint64, (2,), lambda segment: segment.ids)
         return found
 
+    def documents(self, columns: Sequence[str], places: Places | None = None) -> RowDocuments:
+        """Return the documents of some rows, or of all, and of no other.
+
+        Args:
+            columns: `id`, or one of :data:`document_facts.FACTS`.
+        """
+        if not set(columns) <= {"id", *FACTS}:
+            raise ValueError(f"columns: found {list(columns)}; expected id or one of {', '.join(FACTS)}")
+        before = np.cumsum([0, *(segment.documents.num_rows for segment in self._segments)])
+        # The documents of other rows of a segment have numbers too; they are left out before any is looked at.
+        spans = [
+            segment.document_of[start:end] + first
+            for segment, runs, first in zip(self._segments, self._runs, before.tolist(), strict=False)
+            for start, end in zip(runs.starts.tolist(), runs.ends.tolist(), strict=True)
+        ]
+        numbers = np.concatenate(spans).astype(np.intp) if spans else np.zeros(0, np.intp)
+        of = numbers if places is None else numbers[places]
+        own = np.zeros(int(before[-1]), np.bool_)
+        own[of] = True
+        taken = [
+            segment.documents.select(list(columns)).take(pa.array(np.flatnonzero(own[first:last])))
+            for segment, first, last in zip(self._segments, before[:-1], before[1:], strict=True)
+        ]
+        shape = pa.schema([(name, FACTS.get(name, "string")) for name in columns])
+        return RowDocuments(pa.concat_tables(taken or [shape.empty_table()]), (np.cumsum(own) - 1)[of])
+
     def sealed(self, place: int) -> SealedPassage:
         """Return one row and its document as they lie in the tables."""
         owners, rows = self._where(np.asarray([place]))
         segment, row = self._segments[int(owners[0])], int(rows[0])
         (chunk,) = segment.chunks.slice(row, 1).to_pylist()
-        (document,) = segment.documents.slice(int(segment.document_of[row]), 1).to_pylist()
+        documents = segment.documents.select(KEPT_OF_DOCUMENT)
+        (document,) = documents.slice(int(segment.document_of[row]), 1).to_pylist()
         return SealedPassage(chunk, document)
 
     def _where(self, places: Places) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -160,6 +211,18 @@ class ReadableRows:
             raise IndexError("a row outside the grant")
         run = np.searchsorted(self._run_begins, places, side="right") - 1
         return self._run_owners[run], self._run_starts[run] + (places - self._run_begins[run])
+
+    def _runs_of(self, places: Places) -> list[Runs]:
+        """Return some rows, ascending, as runs; counted through them, they keep their order."""
+        owners, rows = self._where(places)
+        found = []
+        for number, segment in enumerate(self._segments):
+            here = rows[owners == number]
+            if len(here):
+                breaks = np.flatnonzero(np.diff(here) != 1) + 1
+                starts, ends = here[np.append(0, breaks)], here[np.append(breaks, len(here)) - 1] + 1
+                found.append(Runs(segment.vectors, segment.small, starts, ends))
+        return found
 
     def _gathered(self, places: Places, kind: Any, shape: tuple[int, ...], column: Any) -> Any:
         owners, rows = self._where(places)

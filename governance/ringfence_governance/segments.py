@@ -2,7 +2,8 @@
 
 Promise: a segment never changes. A block in it is one span of rows, of one
 atom; what belongs to a block can be told from the rest, in the vectors and
-in the word lists alike. Text and metadata stay sealed.
+in the word lists alike. Text stays sealed, and of a document's metadata what
+no question is asked about.
 
 Source: docs/decisions/0013-resident-blocks.md.
 """
@@ -59,7 +60,8 @@ class Segment:
         small: The same in one byte a number.
         words: Which rows hold a word.
         chunks: id, document_id, run_id and, sealed, text and metadata of each row.
-        documents: id, atom, run_id and, sealed, metadata of the rows' documents.
+        documents: id, atom, run_id and, sealed, metadata of the rows' documents; and, opened, their facts, see
+            :data:`document_facts.FACTS`.
         document_of: int32 of shape (n,): the row's place in `documents`.
     """
 

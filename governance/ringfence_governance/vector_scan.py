@@ -97,18 +97,6 @@ def exact(runs: Sequence[Runs], query: npt.NDArray[np.float32]) -> npt.NDArray[n
     return scores
 
 
-def exact_among(
-    vectors: npt.NDArray[np.float32], query: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float64] | None:
-    """Return the scores of rows that were taken out, as :func:`exact` does."""
-    compiled = _kernels(len(query), len(vectors))
-    if compiled is None:
-        return None
-    scores = np.empty(len(vectors), np.float64)
-    compiled.exact(vectors, query.astype(np.float64), np.array([0]), np.array([len(vectors)]), scores, 0)
-    return scores
-
-
 def load_kernels(dimensions: int) -> bool:
     """Load and compile the loops now; say whether there are any."""
     if importlib.util.find_spec("numba") is None:

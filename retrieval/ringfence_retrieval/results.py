@@ -74,6 +74,7 @@ class SearchResult:
 
     Args:
         readable: How many passages the reader may read at all.
+        matching: How many of them match: their documents pass the filter and, by words alone, they hold one.
         complete: Whether every one of them was looked at.
         as_of: Opaque; equal as long as the reader's own data is.
         plan: How it was found, if that was asked: the plan's name, `rows` readable, `k`, and the `thresholds`
@@ -82,6 +83,7 @@ class SearchResult:
 
     hits: tuple[Hit, ...]
     readable: int
+    matching: int
     complete: bool
     as_of: str
     plan: Mapping[str, Any] | None = None
@@ -97,13 +99,15 @@ class SearchResult:
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {hit!r}" for hit in self.hits)
-        return f"SearchResult({len(self.hits)} of {self.readable} readable passages{lines})"
+        matching = "" if self.matching == self.readable else f", {self.matching} of which match"
+        return f"SearchResult({len(self.hits)} of {self.readable} readable passages{matching}{lines})"
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
         return {
             "hits": [hit.to_mapping() for hit in self.hits],
             "readable": self.readable,
+            "matching": self.matching,
             "complete": self.complete,
             "as_of": self.as_of,
             **({"plan": dict(self.plan)} if self.plan is not None else {}),

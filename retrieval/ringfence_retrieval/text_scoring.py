@@ -36,20 +36,27 @@ class WordScores:
         self._wanted = sorted(set(query))
         self._rows = self._words = self._kept = 0
         self._found: dict[str, list[_Found]] = {term: [] for term in self._wanted}
+        self._holding = dict.fromkeys(self._wanted, 0)
 
-    def add(self, rows: ReadableRows, *, every: bool) -> Places:
+    def add(self, rows: ReadableRows, *, every: bool, among: Places | None = None) -> Places:
         """Count some readable rows, and find those that hold a term.
 
         Args:
             every: Keep a place for each row, in their order; else only for those that hold a term.
+            among: Keep a place for these rows alone, ascending; None for all. All are counted in any case, so that
+                no score depends on it.
 
         Returns:
             The rows for which a place is kept, ascending.
         """
         held = {term: rows.holding(term) for term in self._wanted}
-        kept = np.arange(len(rows)) if every else _together([places for places, _ in held.values()])
+        wanted = np.arange(len(rows)) if among is None else among
+        kept = wanted if every else _both(wanted, _together([places for places, _ in held.values()]))
         for term, (places, counts) in held.items():
-            here = places if every else np.searchsorted(kept, places)
+            self._holding[term] += len(places)
+            stays = _are_in(places, kept)
+            places, counts = places[stays], counts[stays]
+            here = np.searchsorted(kept, places)
             self._found[term].append(_Found(here + self._kept, counts, rows.lengths(places)))
         self._rows += len(rows)
         self._words += rows.words_total
@@ -63,7 +70,7 @@ class WordScores:
             return made
         average = self._words / self._rows
         for term in self._wanted:
-            idf = _idf(self._rows, sum(len(found.places) for found in self._found[term]))
+            idf = _idf(self._rows, self._holding[term])
             for found in self._found[term]:
                 norm = K1 * (1.0 - B + B * found.lengths / average)
                 made[found.places] += idf * found.counts * (K1 + 1.0) / (found.counts + norm)
@@ -81,6 +88,19 @@ class _Found:
 
 def _together(places: Sequence[Places]) -> Places:
     return np.unique(np.concatenate(places)) if places else np.zeros(0, np.intp)
+
+
+def _both(some: Places, others: Places) -> Places:
+    return others[_are_in(others, some)]
+
+
+def _are_in(places: Places, among: Places) -> npt.NDArray[np.bool_]:
+    """Return which places are among others that ascend."""
+    if not len(among):
+        return np.zeros(len(places), np.bool_)
+    at = np.minimum(np.searchsorted(among, places), len(among) - 1)
+    found: npt.NDArray[np.bool_] = among[at] == places
+    return found
 
 
 def bm25_scores(rows: Sequence[Sequence[str]], query: Sequence[str]) -> list[float]:

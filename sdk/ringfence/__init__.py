@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ringfence_governance.labels import Label
     from ringfence_ingest.documents import Document
     from ringfence_ingest.summary import Summary
+    from ringfence_retrieval.filters import Filter, field
     from ringfence_retrieval.results import Counts, DocumentList, DocumentText, Explanation, Hit, SearchResult
 
     from .reader import Reader
@@ -57,6 +58,7 @@ _HOMES = {
     "ringfence_governance.labels": ("Label",),
     "ringfence_ingest.documents": ("Document",),
     "ringfence_ingest.summary": ("Summary",),
+    "ringfence_retrieval.filters": ("Filter", "field"),
     "ringfence_retrieval.results": (
         "Counts",
         "DocumentList",
@@ -77,6 +79,7 @@ __all__ = [
     "DocumentList",
     "DocumentText",
     "Explanation",
+    "Filter",
     "Hit",
     "InvalidInput",
     "InvalidLabel",
@@ -95,6 +98,7 @@ __all__ = [
     "WriteRefused",
     "__version__",
     "create",
+    "field",
     "open",
 ]
 

@@ -7,6 +7,7 @@ nothing of what exists.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ringfence_governance import certificates
@@ -17,7 +18,9 @@ from ringfence_governance.kept_changes import Reasoned
 from ringfence_governance.rows import is_opaque
 from ringfence_governance.subjects import Subject
 from ringfence_retrieval import listing
+from ringfence_retrieval.filters import Filter
 from ringfence_retrieval.plans import Mode
+from ringfence_retrieval.questions import Question
 from ringfence_retrieval.results import (
     Counts,
     Document,
@@ -27,7 +30,7 @@ from ringfence_retrieval.results import (
     Hit,
     SearchResult,
 )
-from ringfence_retrieval.search import Question, search
+from ringfence_retrieval.search import search
 
 from .administering import Administering
 from .boundary import public
@@ -74,21 +77,34 @@ class Reader(Administering):
         mode: Mode = "hybrid",
         language: str = "english",
         *,
+        where: Filter | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        min_score: float | None = None,
         explain: bool = False,
     ) -> SearchResult:
         """Return the best readable passages for a question.
+
+        Filters take passages away and change nobody's score, but for `hybrid`, whose ranks are those among
+        the passages that match.
 
         Args:
             query: A question or some words; not blank.
             k: How many at most, 1 to 1000.
             mode: `vector` by meaning, `text` by words, `hybrid` both.
             language: Whose word stems are used.
+            where: Only passages of documents that pass, as `ringfence.field("media_type") == "text/plain"`;
+                filters are joined by `&`, `|` and `~`.
+            since: Only of documents modified then or later: UTC as 2026-01-31T00:00:00Z, or an aware datetime.
+            until: Only of documents modified before. A document whose source does not say when is in no range.
+            min_score: Only hits with at least this score.
             explain: Whether the result's `plan` says how it was found.
 
         Raises:
             InvalidInput: One of them is not as said.
         """
-        return search(self.__door, self.__subject, Question(query, k, mode, language, explain), self.__embed)
+        question = Question(query, k, mode, language, explain, where, since, until, min_score)
+        return search(self.__door, self.__subject, question, self.__embed)
 
     @public
     def list(self) -> DocumentList:

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ringfence_policies
+from ringfence import field
 from ringfence.cli import app
 from ringfence.reader import Reader
 from ringfence_governance.labels import Label
@@ -29,6 +30,15 @@ MALFORMED_IDS = ("", "docs/1.txt", "0" * 33, "A" * 32, "acme", "a/label:l0")
 CERTIFICATE = json.dumps({"store": UNKNOWN_ID, "erasure": UNKNOWN_ID, "documents": [], "signature": ""})
 """Of an erasure that never was."""
 QUERIES = ("offer pump", "Meridian salary", "number1 number2 number3", "nothing of the sort", "l0 label")
+
+
+FILTERS = {
+    "kind": {"where": field("media_type") == "text/plain"},
+    "path": {"where": field("path").startswith("docs/") | (field("size") > 60)},
+    "not": {"where": ~field("path").isin(["docs/1.txt", "docs/2.txt"]), "min_score": 0.01},
+    "none": {"where": field("source") == "file:///nowhere"},
+    "time": {"since": "2026-01-05T00:00:00Z", "until": "2026-01-20T00:00:00Z"},
+}
 
 
 def bytes_of(answer: Callable[[], Any]) -> bytes:
@@ -58,6 +68,13 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
             k = (1000, 3, 1, 7, 1000)[place]
             yield f"search {mode} {query}", bytes_of(lambda q=query, k=k, m=mode: reader.search(q, k, m))
         yield f"search {mode} explained", bytes_of(lambda m=mode: reader.search("offer", 3, m, explain=True))
+        for name, chosen in FILTERS.items():
+            yield (
+                f"search {mode} where {name}",
+                bytes_of(lambda m=mode, c=chosen: reader.search("offer pump", 5, m, explain=True, **c)),
+            )
+    for name in ("sha256", "nothing"):
+        yield f"search where {name}", bytes_of(lambda n=name: reader.search("offer", where=field(n) == "x"))
     yield "search nothing", bytes_of(lambda: reader.search(" "))
     yield "search k", bytes_of(lambda: reader.search("offer", 0))
     yield "search language", bytes_of(lambda: reader.search("offer", language="klingon"))
@@ -121,6 +138,13 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     carried += ["--purpose", asker.purpose] if asker.purpose else []
     for mode in MODES:
         yield ["search", "STORE", QUERIES[0], *who, *carried, "--mode", mode, "-k", "50"]
+    for chosen in (
+        ["--where", "path^=docs/", "--where", "size>3"],
+        ["--since", "2026-01-05T00:00:00Z"],
+        ["--min-score", "1"],
+    ):
+        yield ["search", "STORE", QUERIES[0], *who, *carried, *chosen]
+    yield ["search", "STORE", "offer", *who, "--where", "sha256=x"]
     yield ["search", "STORE", " ", *who]
     yield ["search", "STORE", "offer", *who, "-k", "-3"]
     yield ["list", "STORE", *who, *carried]

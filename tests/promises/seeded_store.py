@@ -88,8 +88,8 @@ class Page:
         return DocumentDraft(
             path=self.path,
             title=self.title,
-            media_type="text/plain",
-            modified="2026-01-01T00:00:00Z",
+            media_type=("text/plain", "text/markdown")[len(content) % 2],
+            modified=f"2026-01-{1 + len(content) % 28:02}T00:00:00Z" if len(content) % 3 else None,
             size=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             text=self.text,

@@ -85,6 +85,14 @@ READS: dict[str, tuple[str, Call]] = {
     "search text": (RITA, lambda reader, _: reader.search("pump", mode="text")),
     "search hybrid": (RITA, lambda reader, _: reader.search("pump")),
     "search of nothing": (GHOST, lambda reader, _: reader.search("pump")),
+    "search where": (
+        RITA,
+        lambda reader, _: reader.search("pump", where=ringfence.field("path") == "open.txt"),
+    ),
+    "search where nothing is": (
+        RITA,
+        lambda reader, _: reader.search("pump", where=ringfence.field("size") < 0),
+    ),
     "list": (RITA, lambda reader, _: reader.list()),
     "count": (RITA, lambda reader, _: reader.count()),
     "text": (RITA, lambda reader, known: reader.text(known["open.txt"])),

@@ -20,6 +20,11 @@ def decoded(text: str) -> str:
     )
 
 
+def each_decoded(texts: list[str] | None) -> list[str] | None:
+    """Return texts as they are if each is text; see :func:`decoded`."""
+    return texts if texts is None else [decoded(text) for text in texts]
+
+
 StorePath = Annotated[str, typer.Argument(metavar="STORE", help="The store's folder, or s3://BUCKET/PREFIX.")]
 ObjectId = Annotated[str, typer.Argument(metavar="OBJECT", help="Id of a document or passage.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from .answers import finish, lines, table
 from .failures import DONE, NOT_DONE
-from .options import AsJson, AsSubject, Embedder, Purpose, StorePath, Via, decoded
+from .filtering import filter_of
+from .options import AsJson, AsSubject, Embedder, Purpose, StorePath, Via, decoded, each_decoded
 from .printable import one_line
 from .stores import opened
 
@@ -32,6 +33,30 @@ def search(
         Literal["hybrid", "vector", "text"],
         typer.Option("--mode", help="By meaning (vector), by words (text), or both."),
     ] = "hybrid",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="COLUMN=VALUE",
+            help="Only documents of which this holds; by =, !=, <, <=, >, >= or ^= (begins with); repeatable.",
+            callback=each_decoded,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Only documents modified then or later, UTC as 2026-01-31T00:00:00Z.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Only documents modified before then.")
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option("--min-score", metavar="SCORE", help="Only passages with at least this score."),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how the passages were found: the plan and what decided it.")
     ] = False,
@@ -43,7 +68,16 @@ def search(
     """Find the readable passages that answer a question, best first."""
     with opened(store, embedder) as open_store:
         reader = open_store.as_user(subject, via=via or (), purpose=purpose)
-        result = reader.search(query, k=k, mode=mode, explain=explain)
+        result = reader.search(
+            query,
+            k=k,
+            mode=mode,
+            where=filter_of(where or ()),
+            since=since,
+            until=until,
+            min_score=min_score,
+            explain=explain,
+        )
     finish(
         result.to_mapping(),
         lambda out: _show(result, out),
@@ -76,7 +110,7 @@ def _show(result: SearchResult, out: Console) -> None:
     for hit in result.hits:
         lines(_heading(hit), f"   {one_line(hit.text, TEXT_SHOWN)}", _origin(hit), "")(out)
     looked = "all of them looked at" if result.complete else "not all of them looked at"
-    shown = f"hits: {len(result.hits)}, readable passages: {result.readable}, {looked}"
+    shown = f"hits: {len(result.hits)}, matching: {result.matching}, readable passages: {result.readable}, {looked}"
     lines(f"{shown}, as of {result.as_of}")(out)
     if result.plan is not None:
         decided = ", ".join(f"{name} {value}" for name, value in result.plan["thresholds"].items())

@@ -1,0 +1,115 @@
+"""Look at a reader's rows, and score those that may be among the hits.
+
+Promise: a filter takes rows away and changes no score of the others: what
+words weigh is counted over all readable rows. Only by both orders joined a
+score is a row's rank among those that match.
+
+Source: docs/decisions/0016-questions-about-metadata.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from ringfence_governance.errors import InvalidInput
+from ringfence_governance.readable_rows import ReadableRows
+from ringfence_governance.terms import terms
+
+from . import filters
+from .filters import Filter
+from .plans import Plan
+from .questions import Question
+from .ranking import Places, fused
+from .scoring import ROWS_PER_BLOCK, cosine_scores
+from .text_scoring import WordScores
+
+Embed = Callable[[str], npt.NDArray[np.float32]]
+"""Turns a question into a vector of the store's model, float32 of shape (d,), length 1."""
+
+
+class Candidates:
+    """What was seen of a reader's rows so far: a score for each that may be among the hits.
+
+    Attributes:
+        rows: How many were looked at.
+        matching: How many of them match: pass the filter and, by words, hold one of the question.
+        ids: Of the rows that may be among the hits, pass by pass.
+        only: The rows of the only pass, and which of them `ids` are of; None if there were several.
+    """
+
+    def __init__(self, question: Question, plan: Plan, embed: Embed) -> None:
+        self._question, self._plan, self._embed = question, plan, embed
+        self._where = question.filter
+        self._words = (
+            WordScores(terms(question.text, question.language)) if question.mode != "vector" else None
+        )
+        self._query: npt.NDArray[np.float32] | None = None
+        self._meaning: list[npt.NDArray[np.float64]] = []
+        self.rows = self.matching = 0
+        self.ids: list[npt.NDArray[np.uint64]] = []
+        self.only: tuple[ReadableRows, Places] | None = None
+
+    def at(self, rows: ReadableRows) -> None:
+        """Look at the rows of one pass."""
+        among = None if self._where is None else _passing(rows, self._where)
+        kept = np.arange(len(rows)) if among is None else among
+        if self._words is not None:
+            kept = self._words.add(rows, every=self._question.mode == "hybrid", among=among)
+        self.matching += len(kept)
+        if self._question.mode != "text":
+            if self._query is None:
+                self._query = _checked(self._embed(self._question.text), rows.dimensions)
+            if self._plan.name == "estimate first":
+                kept = rows.nearest(self._query, self._plan.k, among)
+                self._meaning.append(_scores(rows, self._query, kept))
+            else:
+                self._meaning.append(_scores(rows, self._query, among))
+        self.only = None if self.ids else (rows, kept)
+        self.rows += len(rows)
+        self.ids.append(rows.ids(kept))
+
+    def scores(self) -> npt.NDArray[np.float64]:
+        """Return the score of each row in `ids`; by words, 0.0 for one that holds none."""
+        worded = self._words.scores() if self._words else None
+        if self._question.mode == "text" and worded is not None:
+            return worded
+        meaning = np.concatenate(self._meaning)
+        if worded is None:
+            return meaning
+        held = np.flatnonzero(worded > 0.0)
+        return fused(meaning, worded[held], held, np.concatenate(self.ids))
+
+
+def _checked(query: npt.NDArray[np.float32], dimensions: int) -> npt.NDArray[np.float32]:
+    if query.shape != (dimensions,):
+        raise InvalidInput(
+            f"query vector: found shape {query.shape}; expected {(dimensions,)}, the store's model"
+        )
+    if not np.isfinite(query).all():
+        raise InvalidInput("query vector: found a number that is not finite; expected a vector of length 1")
+    return query
+
+
+def _scores(
+    rows: ReadableRows, query: npt.NDArray[np.float32], places: Places | None = None
+) -> npt.NDArray[np.float64]:
+    """Return the scores of some rows, or of all; compiled or not, they are those of the fixed routine."""
+    found = rows.scores(query, places)
+    if found is not None:
+        return found
+    wanted = np.arange(len(rows)) if places is None else places
+    scores = np.empty(len(wanted), np.float64)
+    for start in range(0, len(wanted), ROWS_PER_BLOCK):
+        here = slice(start, start + ROWS_PER_BLOCK)
+        scores[here] = cosine_scores(rows.vectors(wanted[here]), query)
+    return scores
+
+
+def _passing(rows: ReadableRows, where: Filter) -> Places:
+    """Return the rows whose documents pass a filter."""
+    columns, says = filters.passing(where)
+    documents = rows.documents(columns)
+    return np.flatnonzero(says(documents.facts)[documents.of])
