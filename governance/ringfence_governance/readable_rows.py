@@ -174,10 +174,12 @@ class ReadableRows:
         """Return the documents of some rows, or of all, and of no other.
 
         Args:
-            columns: `id`, or one of :data:`document_facts.FACTS`.
+            columns: `id`, `atom`, or one of :data:`document_facts.FACTS`.
         """
-        if not set(columns) <= {"id", *FACTS}:
-            raise ValueError(f"columns: found {list(columns)}; expected id or one of {', '.join(FACTS)}")
+        if not set(columns) <= {"id", "atom", *FACTS}:
+            raise ValueError(
+                f"columns: found {list(columns)}; expected id, atom or one of {', '.join(FACTS)}"
+            )
         before = np.cumsum([0, *(segment.documents.num_rows for segment in self._segments)])
         # The documents of other rows of a segment have numbers too; they are left out before any is looked at.
         spans = [
@@ -193,7 +195,8 @@ class ReadableRows:
             segment.documents.select(list(columns)).take(pa.array(np.flatnonzero(own[first:last])))
             for segment, first, last in zip(self._segments, before[:-1], before[1:], strict=True)
         ]
-        shape = pa.schema([(name, FACTS.get(name, "string")) for name in columns])
+        kinds = {"id": "string", "atom": "int32", **FACTS}
+        shape = pa.schema([(name, kinds[name]) for name in columns])
         return RowDocuments(pa.concat_tables(taken or [shape.empty_table()]), (np.cumsum(own) - 1)[of])
 
     def sealed(self, place: int) -> SealedPassage:

@@ -52,6 +52,7 @@ class Answer(Generic[T]):
         documents: Ids of the documents whose content will leave, whole or in part.
         plan: How it was answered, for the record.
         counts: Numbers that will leave, for the record.
+        counted: Atoms of rows of which values will leave, without the rows: put to Casbin again like the rows'.
     """
 
     rows: Sequence[tuple[str, int]]
@@ -59,6 +60,7 @@ class Answer(Generic[T]):
     documents: Sequence[str] = ()
     plan: str = "exact"
     counts: dict[str, int] = field(default_factory=dict)
+    counted: Collection[int] = ()
 
 
 class GrantedReader:
@@ -214,7 +216,7 @@ def _answer(
     reader = GrantedReader(ground, grant)
     try:
         answer = work(reader)
-        _recheck(grant, answer.rows)
+        _recheck(grant, {atom for _, atom in answer.rows} | set(answer.counted))
         seen = as_of.handle(ground, grant)
         given = _given(ground, reader, answer.documents)
     except InvalidInput:
@@ -245,15 +247,15 @@ def _refuse_moved(ground: Ground, grant: Grant) -> None:
         raise _Moved
 
 
-def _recheck(grant: Grant, found: Sequence[tuple[str, int]]) -> None:
-    """Put the label of every row about to leave to Casbin once more.
+def _recheck(grant: Grant, atoms: Collection[int]) -> None:
+    """Put the label of everything about to leave to Casbin once more.
 
     The first time for this policy, label and subject that is a real `enforce_ex`; the decision is kept.
 
     Raises:
         RecheckFailed: Casbin says no to a row the readable set held. Nothing leaves.
     """
-    refused = [atom for atom in sorted({atom for _, atom in found}) if not _allowed(grant, atom)]
+    refused = [atom for atom in sorted(atoms) if not _allowed(grant, atom)]
     if refused:
         raise RecheckFailed(tuple(refused))
 

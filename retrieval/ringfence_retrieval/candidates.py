@@ -19,6 +19,7 @@ from ringfence_governance.readable_rows import ReadableRows
 from ringfence_governance.terms import terms
 
 from . import filters
+from .by_document import SeenDocuments
 from .filters import Filter
 from .plans import Plan
 from .questions import Question
@@ -37,6 +38,7 @@ class Candidates:
         rows: How many were looked at.
         matching: How many of them match: pass the filter and, by words, hold one of the question.
         ids: Of the rows that may be among the hits, pass by pass.
+        documents: Of the rows that match, if they are grouped or counted.
         only: The rows of the only pass, and which of them `ids` are of; None if there were several.
     """
 
@@ -49,6 +51,8 @@ class Candidates:
         self._query: npt.NDArray[np.float32] | None = None
         self._meaning: list[npt.NDArray[np.float64]] = []
         self.rows = self.matching = 0
+        grouped_or_counted = question.group_by or question.facets
+        self.documents = SeenDocuments(question.facets) if grouped_or_counted else None
         self.ids: list[npt.NDArray[np.uint64]] = []
         self.only: tuple[ReadableRows, Places] | None = None
 
@@ -59,6 +63,8 @@ class Candidates:
         if self._words is not None:
             kept = self._words.add(rows, every=self._question.mode == "hybrid", among=among)
         self.matching += len(kept)
+        if self.documents is not None:
+            self.documents.add(rows, kept)
         if self._question.mode != "text":
             if self._query is None:
                 self._query = _checked(self._embed(self._question.text), rows.dimensions)
@@ -71,16 +77,19 @@ class Candidates:
         self.rows += len(rows)
         self.ids.append(rows.ids(kept))
 
-    def scores(self) -> npt.NDArray[np.float64]:
-        """Return the score of each row in `ids`; by words, 0.0 for one that holds none."""
+    def scores(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint64]]:
+        """Return the score of each row that may be among the hits, and its id."""
+        if not self.ids:
+            return np.zeros(0, np.float64), np.zeros((0, 2), np.uint64)
+        ids = np.concatenate(self.ids)
         worded = self._words.scores() if self._words else None
         if self._question.mode == "text" and worded is not None:
-            return worded
+            return worded, ids
         meaning = np.concatenate(self._meaning)
         if worded is None:
-            return meaning
+            return meaning, ids
         held = np.flatnonzero(worded > 0.0)
-        return fused(meaning, worded[held], held, np.concatenate(self.ids))
+        return fused(meaning, worded[held], held, ids), ids
 
 
 def _checked(query: npt.NDArray[np.float32], dimensions: int) -> npt.NDArray[np.float32]:

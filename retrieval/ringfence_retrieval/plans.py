@@ -23,9 +23,9 @@ class Plan:
 
     Args:
         name: `nothing`: no row is readable, nothing is opened. `every row`: each is scored by the exact
-            routine. `estimate first`: all that an estimate with its bound cannot exclude are. `rows with a
-            word`: those that hold a word of the question. `both orders`: every row by meaning, those with a
-            word by words, their ranks joined.
+            routine; always, if the best of each document is wanted. `estimate first`: all that an estimate with
+            its bound cannot exclude are. `rows with a word`: those that hold a word of the question. `both
+            orders`: every row by meaning, those with a word by words, their ranks joined.
         rows: How many rows are readable, exactly.
         k: How many hits are wanted.
     """
@@ -44,11 +44,12 @@ class Plan:
         return {"name": self.name, "rows": self.rows, "k": self.k, "thresholds": self.thresholds}
 
 
-def planned(mode: Mode, k: int, rows: int) -> Plan:
+def planned(mode: Mode, k: int, rows: int, *, grouped: bool = False) -> Plan:
     """Return the plan for a question.
 
     Args:
         rows: How many the reader may read.
+        grouped: Whether only the best row of each document is wanted.
     """
     if rows == 0:
         return Plan("nothing", rows, k)
@@ -56,7 +57,7 @@ def planned(mode: Mode, k: int, rows: int) -> Plan:
         return Plan("rows with a word", rows, k)
     if mode == "hybrid":
         return Plan("both orders", rows, k)
-    return Plan("every row" if rows <= every_row_max(k) else "estimate first", rows, k)
+    return Plan("every row" if grouped or rows <= every_row_max(k) else "estimate first", rows, k)
 
 
 def every_row_max(k: int) -> int:

@@ -7,9 +7,10 @@ are within their bounds, its filter is one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
+from typing import Literal, get_args
 
 from ringfence_governance.errors import InvalidInput
 
@@ -20,6 +21,8 @@ from .plans import Mode
 MODES = get_args(Mode)
 K_MAX = 1000
 QUERY_CHARACTERS_MAX = 10_000
+FACETS = ("media_type", "source", "source_kind")
+"""What can be counted: columns that say of what kind documents are. Which documents there are, a list says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Question:
         since: Only of documents that were modified then or later, UTC; None for no bound.
         until: Only of documents that were modified before.
         min_score: Only hits with at least this score; None for all.
+        group_by: `document` for the best passage of each document alone; None for all.
+        facets: Columns whose values are counted, of :data:`FACETS`.
 
     Raises:
         InvalidInput: One of them is not as said.
@@ -50,6 +55,8 @@ class Question:
     since: str | datetime | None = None
     until: str | datetime | None = None
     min_score: float | None = None
+    group_by: Literal["document"] | None = None
+    facets: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
@@ -67,6 +74,9 @@ class Question:
         filters.checked(self.where)
         if self.min_score is not None and not _is_number(self.min_score):
             raise InvalidInput(f"min_score: found {self.min_score!r}; expected a finite number")
+        if self.group_by not in (None, "document"):
+            raise InvalidInput(f"group_by: found {self.group_by!r}; expected 'document' or None")
+        object.__setattr__(self, "facets", _facets(self.facets))
         _ = self.filter
 
     @property
@@ -80,6 +90,18 @@ class Question:
                 modified < self.until if self.until is not None else None,
             ]
         )
+
+
+def _facets(names: object) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InvalidInput(f"facets: found {names!r}; expected a list of {', '.join(FACETS)}")
+    found = tuple(names)
+    for name in found:
+        if filters.column(name) not in FACETS:
+            raise InvalidInput(
+                f"facets: found {name!r}, which tells documents apart; expected one of {', '.join(FACETS)}"
+            )
+    return tuple(dict.fromkeys(found))
 
 
 def _is_number(value: object) -> bool:

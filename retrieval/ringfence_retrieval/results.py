@@ -69,16 +69,38 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Facet:
+    """How many of what matches has each value of a column.
+
+    Args:
+        counts: Value → number of passages, or of documents if they are grouped by them; the most frequent first,
+            equal ones by value; at most 100.
+        distinct: How many values there are.
+    """
+
+    counts: Mapping[str, int]
+    distinct: int
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return {"counts": dict(self.counts), "distinct": self.distinct}
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """The hits of one search, best first.
 
     Args:
+        hits: Passages; if they are grouped, the best of each document.
         readable: How many passages the reader may read at all.
-        matching: How many of them match: their documents pass the filter and, by words alone, they hold one.
+        matching: How many of them match: their documents pass the filter and, by words alone, they hold one. If they
+            are grouped: of how many documents.
         complete: Whether every one of them was looked at.
         as_of: Opaque; equal as long as the reader's own data is.
         plan: How it was found, if that was asked: the plan's name, `rows` readable, `k`, and the `thresholds`
             that decide between plans.
+        facets: Column → what was counted, if that was asked.
+        group_by: `document`, if the hits are grouped.
     """
 
     hits: tuple[Hit, ...]
@@ -87,6 +109,8 @@ class SearchResult:
     complete: bool
     as_of: str
     plan: Mapping[str, Any] | None = None
+    facets: Mapping[str, Facet] | None = None
+    group_by: str | None = None
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
@@ -99,8 +123,8 @@ class SearchResult:
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {hit!r}" for hit in self.hits)
-        matching = "" if self.matching == self.readable else f", {self.matching} of which match"
-        return f"SearchResult({len(self.hits)} of {self.readable} readable passages{matching}{lines})"
+        matching = f"{self.matching} matching {'passages' if self.group_by is None else 'documents'}"
+        return f"SearchResult({len(self.hits)} of {matching}, {self.readable} readable passages{lines})"
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
@@ -111,6 +135,7 @@ class SearchResult:
             "complete": self.complete,
             "as_of": self.as_of,
             **({"plan": dict(self.plan)} if self.plan is not None else {}),
+            **({"facets": _mapped(self.facets)} if self.facets is not None else {}),
         }
 
     def to_arrow(self) -> pyarrow.Table:
@@ -144,6 +169,10 @@ class SearchResult:
     def to_pandas(self) -> pandas.DataFrame:
         """Return the hits as a data frame; needs pandas."""
         return self.to_arrow().to_pandas()
+
+
+def _mapped(facets: Mapping[str, Facet]) -> dict[str, Any]:
+    return {name: facet.to_mapping() for name, facet in facets.items()}
 
 
 @dataclass(frozen=True, slots=True)

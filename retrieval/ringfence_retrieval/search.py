@@ -6,10 +6,8 @@ are what they would be if the rest did not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from ringfence_governance.block_opening import Passage
 from ringfence_governance.door import Door
@@ -19,11 +17,12 @@ from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.segments import text_id
 from ringfence_governance.subjects import Subject
 
+from .by_document import best_of_each
 from .candidates import Candidates, Embed
 from .plans import Plan, planned
 from .questions import Question
 from .ranking import ranked
-from .results import Hit, SearchResult, Source
+from .results import Facet, Hit, SearchResult, Source
 
 
 def search(door: Door, subject: Subject, question: Question, embed: Embed) -> SearchResult:
@@ -37,22 +36,27 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
     """
 
     def work(reader: GrantedReader) -> Answer[SearchResult]:
-        plan = planned(question.mode, question.k, reader.count("chunks"))
-        found = _found(reader.passes(), question, plan, embed) if plan.rows else _Found()
+        grouped = question.group_by is not None
+        plan = planned(question.mode, question.k, reader.count("chunks"), grouped=grouped)
+        found = _found(reader.passes(), question, plan, embed)
         passages = reader.passages(found.rows)
+        told = {"facets": sum(len(facet.counts) for facet in found.facets.values())} if found.facets else {}
         return Answer(
             rows=[(each.chunk_id, each.atom) for each in passages],
             documents=[each.document_id for each in passages],
             finish=lambda as_of: SearchResult(
-                _hits(reader, passages, found.scores),
-                plan.rows,
-                found.matching,
-                True,
-                as_of,
-                plan.to_mapping() if question.explain else None,
+                hits=_hits(reader, passages, found.scores),
+                readable=plan.rows,
+                matching=found.matching,
+                complete=True,
+                as_of=as_of,
+                plan=plan.to_mapping() if question.explain else None,
+                facets=found.facets if question.facets else None,
+                group_by=question.group_by,
             ),
             plan=_described(question, plan),
-            counts={"hits": len(passages), "readable": plan.rows, "matching": found.matching},
+            counts={"hits": len(passages), "readable": plan.rows, "matching": found.matching, **told},
+            counted=found.counted,
         )
 
     return door.read(subject, "search", work, query=question.text)
@@ -60,37 +64,51 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The rows that answer a question, best first: as they were resident, or their ids; and their scores."""
+    """What answers a question.
 
-    rows: Sequence[SealedPassage | str] = ()
-    scores: Sequence[float] = ()
-    matching: int = 0
+    Args:
+        rows: Best first: as they were resident, or their ids.
+        scores: Of each.
+        matching: How many rows match, or documents if they are grouped.
+        facets: What was counted.
+        counted: Atoms of what was counted.
+    """
+
+    rows: Sequence[SealedPassage | str]
+    scores: Sequence[float]
+    matching: int
+    facets: Mapping[str, Facet]
+    counted: frozenset[int]
 
 
 def _found(passes: Iterator[ReadableRows], question: Question, plan: Plan, embed: Embed) -> _Found:
     looked = Candidates(question, plan, embed)
-    for rows in passes:
+    for rows in passes if plan.rows else ():
         looked.at(rows)
     if looked.rows != plan.rows:
         raise StoreCorrupt(f"found {looked.rows} readable rows; expected {plan.rows}, as they are counted")
-    scores, ids = looked.scores(), np.concatenate(looked.ids)
-    if question.mode == "text":
-        held = np.flatnonzero(scores > 0.0)
-        best = held[ranked(scores[held], ids[held], question.k)]
-    else:
-        best = ranked(scores, ids, question.k)
+    scores, ids = looked.scores()
+    best = ranked(scores, ids, None if question.group_by else question.k)
+    matching, facets, counted = looked.matching, {}, frozenset[int]()
+    if question.group_by is not None and looked.documents is not None:
+        best = best_of_each(best, looked.documents.numbers())
+        matching, best = len(best), best[: question.k]
     if question.min_score is not None:
         best = best[scores[best] >= question.min_score]
+    if question.facets and looked.documents is not None:
+        facets = looked.documents.counts(documents=question.group_by is not None)
+        counted = looked.documents.atoms()
     # If all rows are still there, the hits' own bytes need not be read from the tables again.
     only = looked.only
     found = [only[0].sealed(int(only[1][place])) if only else text_id(ids[place]) for place in best.tolist()]
-    return _Found(found, scores[best].tolist(), looked.matching)
+    return _Found(found, scores[best].tolist(), matching, facets, counted)
 
 
 def _described(question: Question, plan: Plan) -> str:
     """Return how a question is answered, for the record; what is asked stands there as a digest alone."""
     filtered = ", filtered" if question.filter is not None else ""
-    return f"exact {question.mode}, k={question.k}, {plan.name}{filtered}"
+    grouped = ", by document" if question.group_by is not None else ""
+    return f"exact {question.mode}, k={question.k}, {plan.name}{filtered}{grouped}"
 
 
 def _hits(reader: GrantedReader, passages: Sequence[Passage], scores: Sequence[float]) -> tuple[Hit, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ringfence_governance import certificates
 from ringfence_governance.door import Door
@@ -81,6 +81,8 @@ class Reader(Administering):
         since: str | datetime | None = None,
         until: str | datetime | None = None,
         min_score: float | None = None,
+        group_by: Literal["document"] | None = None,
+        facets: Sequence[str] = (),
         explain: bool = False,
     ) -> SearchResult:
         """Return the best readable passages for a question.
@@ -98,12 +100,17 @@ class Reader(Administering):
             since: Only of documents modified then or later: UTC as 2026-01-31T00:00:00Z, or an aware datetime.
             until: Only of documents modified before. A document whose source does not say when is in no range.
             min_score: Only hits with at least this score.
+            group_by: `document` for the best passage of each document alone.
+            facets: Which of `media_type`, `source` and `source_kind` to count the values of, over all that matches:
+                passages, or documents if they are grouped.
             explain: Whether the result's `plan` says how it was found.
 
         Raises:
             InvalidInput: One of them is not as said.
         """
-        question = Question(query, k, mode, language, explain, where, since, until, min_score)
+        question = Question(
+            query, k, mode, language, explain, where, since, until, min_score, group_by, facets
+        )
         return search(self.__door, self.__subject, question, self.__embed)
 
     @public

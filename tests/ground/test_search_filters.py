@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,16 +12,10 @@ from ringfence_governance import resident, row_map, vector_scan
 from ringfence_governance.document_facts import FACTS
 from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_retrieval import plans
-from ringfence_retrieval.questions import Question
-from ringfence_retrieval.results import SearchResult
-from ringfence_retrieval.search import search
 
-from .worlds import World, copy_world, draft, subject, vector
+from .stocked_world import BOB, HAL, NAMES, NOBODY, ask, documents, stocked_world
+from .worlds import World, copy_world, subject, vector
 
-HAL, BOB, NOBODY = "acme/user:hal", "acme/user:bob", "acme/user:nobody"
-WORDS = ["pump", "valve", "leak", "offer", "seal", "shaft", "rotor", "bearing"]
-NAMES = ["acme/label:staff", "acme/label:payroll", "acme/label:project"]
-KINDS = ["text/plain", "text/markdown", "message/rfc822"]
 FILTERS: dict[str, Filter] = {
     "kind": field("media_type") == "text/markdown",
     "not": ~(field("media_type") == "text/markdown"),
@@ -37,18 +29,7 @@ FILTERS: dict[str, Filter] = {
 
 @pytest.fixture(scope="module")
 def stocked_template(filled_template: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    world = copy_world(filled_template, tmp_path_factory.mktemp("stocked"))
-    dice = random.Random(4)
-    pages = []
-    for number in range(60):
-        text = "\n".join(" ".join(dice.choices(WORDS, k=5)) for _ in range(4))
-        page = draft(f"{'ab'[number % 2]}/{number}.txt", text, NAMES[number % 3])
-        modified = None if number % 7 == 0 else f"2026-01-{1 + number % 28:02}T00:00:00Z"
-        pages.append(dataclasses.replace(page, media_type=KINDS[number % 5 % 3], modified=modified))
-    world.put(*pages[:30], who="acme/user:dex")
-    world.put(*pages[30:], who="acme/user:dex")
-    world.door.close()
-    return world
+    return stocked_world(filled_template, tmp_path_factory.mktemp("stocked"))
 
 
 @pytest.fixture
@@ -56,18 +37,6 @@ def stocked(stocked_template: World, tmp_path: Any) -> Iterator[World]:
     world = copy_world(stocked_template, tmp_path / "world")
     yield world
     world.door.close()
-
-
-def ask(world: World, who: str, mode: str, k: int = 1000, **more: Any) -> SearchResult:
-    return search(world.door, subject(who), Question("pump leak of the rotor", k, mode, **more), vector)  # type: ignore[arg-type]
-
-
-def documents(world: World, who: str) -> dict[str, dict[str, Any]]:
-    def work(reader: GrantedReader) -> Answer[dict[str, dict[str, Any]]]:
-        found = {row.document_id: row.metadata for row in reader.documents()}
-        return Answer([], lambda as_of: found)
-
-    return world.door.read(subject(who), "list", work)
 
 
 def passes(where: Filter, metadata: dict[str, Any]) -> bool:
@@ -179,7 +148,7 @@ def test_a_block_keeps_of_the_metadata_what_may_be_asked_about_and_no_more(stock
 def test_no_other_column_of_a_document_can_be_had_of_the_rows(stocked: World) -> None:
     def work(reader: GrantedReader) -> Answer[None]:
         for rows in reader.passes():
-            for column in ("metadata", "atom", "sha256"):
+            for column in ("metadata", "run_id", "sha256"):
                 with pytest.raises(ValueError, match="columns"):
                     rows.documents([column])
         return Answer([], lambda as_of: None)

@@ -37,6 +37,8 @@ FILTERS = {
     "path": {"where": field("path").startswith("docs/") | (field("size") > 60)},
     "not": {"where": ~field("path").isin(["docs/1.txt", "docs/2.txt"]), "min_score": 0.01},
     "none": {"where": field("source") == "file:///nowhere"},
+    "documents": {"group_by": "document", "facets": ["media_type", "source"]},
+    "facets": {"where": field("size") > 30, "facets": ["media_type", "source", "source_kind"]},
     "time": {"since": "2026-01-05T00:00:00Z", "until": "2026-01-20T00:00:00Z"},
 }
 
@@ -73,7 +75,8 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
                 f"search {mode} where {name}",
                 bytes_of(lambda m=mode, c=chosen: reader.search("offer pump", 5, m, explain=True, **c)),
             )
-    for name in ("sha256", "nothing"):
+    for name in ("sha256", "nothing", "path"):
+        yield f"search facets {name}", bytes_of(lambda n=name: reader.search("offer", facets=[n]))
         yield f"search where {name}", bytes_of(lambda n=name: reader.search("offer", where=field(n) == "x"))
     yield "search nothing", bytes_of(lambda: reader.search(" "))
     yield "search k", bytes_of(lambda: reader.search("offer", 0))

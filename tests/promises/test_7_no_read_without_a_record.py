@@ -93,6 +93,10 @@ READS: dict[str, tuple[str, Call]] = {
         RITA,
         lambda reader, _: reader.search("pump", where=ringfence.field("size") < 0),
     ),
+    "search by document": (
+        RITA,
+        lambda reader, _: reader.search("pump", group_by="document", facets=["media_type"]),
+    ),
     "list": (RITA, lambda reader, _: reader.list()),
     "count": (RITA, lambda reader, _: reader.count()),
     "text": (RITA, lambda reader, known: reader.text(known["open.txt"])),

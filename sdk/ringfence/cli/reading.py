@@ -57,6 +57,19 @@ def search(
         float | None,
         typer.Option("--min-score", metavar="SCORE", help="Only passages with at least this score."),
     ] = None,
+    group_by: Annotated[
+        Literal["document"] | None,
+        typer.Option("--group-by", help="Only the best passage of each document."),
+    ] = None,
+    facets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--facet",
+            metavar="COLUMN",
+            help="Count what matches by media_type, source or source_kind; repeatable.",
+            callback=each_decoded,
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how the passages were found: the plan and what decided it.")
     ] = False,
@@ -76,6 +89,8 @@ def search(
             since=since,
             until=until,
             min_score=min_score,
+            group_by=group_by,
+            facets=facets or (),
             explain=explain,
         )
     finish(
@@ -110,8 +125,18 @@ def _show(result: SearchResult, out: Console) -> None:
     for hit in result.hits:
         lines(_heading(hit), f"   {one_line(hit.text, TEXT_SHOWN)}", _origin(hit), "")(out)
     looked = "all of them looked at" if result.complete else "not all of them looked at"
-    shown = f"hits: {len(result.hits)}, matching: {result.matching}, readable passages: {result.readable}, {looked}"
+    matching = f"matching{'' if result.group_by is None else ' documents'}: {result.matching}"
+    shown = f"hits: {len(result.hits)}, {matching}, readable passages: {result.readable}, {looked}"
     lines(f"{shown}, as of {result.as_of}")(out)
+    for name, facet in (result.facets or {}).items():
+        told = (
+            ""
+            if len(facet.counts) == facet.distinct
+            else f" (the first {len(facet.counts)} of {facet.distinct})"
+        )
+        lines(f"{name}{told}:", *(f"{count:>8} {one_line(value)}" for value, count in facet.counts.items()))(
+            out
+        )
     if result.plan is not None:
         decided = ", ".join(f"{name} {value}" for name, value in result.plan["thresholds"].items())
         lines(f"plan: {result.plan['name']}, rows {result.plan['rows']}, k {result.plan['k']}, {decided}")(
