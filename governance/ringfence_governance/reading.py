@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from . import as_of, authority, block_opening, rows
+from . import as_of, authority, block_opening, cursors, rows
 from .audit_record import AuditRecord, Outcome
 from .block_opening import Passage
 from .errors import (
@@ -158,6 +158,14 @@ class GrantedReader:
             snapshot, self._grant.subject, entry, self._grant.table, "audit", self._grant.now
         )
         return entry.label_id if may_audit else None
+
+    def start_of(self, cursor: str, question: str) -> int:
+        """Return how many hits came before a cursor of this subject and question; see :func:`cursors.start_of`."""
+        return cursors.start_of(self._ground, self._grant, question, cursor)
+
+    def cursor(self, question: str, start: int, seen: str) -> str:
+        """Return the cursor behind the first `start` hits; see :func:`cursors.made`."""
+        return cursors.made(self._ground, self._grant.subject, question, start, seen)
 
     def check_row(self, object_id: str) -> tuple[str, int]:
         """Return (document id, atom) of a readable document or chunk, or raise NotReadable."""

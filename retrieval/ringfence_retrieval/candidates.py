@@ -69,7 +69,8 @@ class Candidates:
             if self._query is None:
                 self._query = _checked(self._embed(self._question.text), rows.dimensions)
             if self._plan.name == "estimate first":
-                kept = rows.nearest(self._query, self._plan.k, among)
+                # One more than is wanted: whether there is a next page.
+                kept = rows.nearest(self._query, self._plan.k + 1, among)
                 self._meaning.append(_scores(rows, self._query, kept))
             else:
                 self._meaning.append(_scores(rows, self._query, among))

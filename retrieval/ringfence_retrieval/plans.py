@@ -27,7 +27,7 @@ class Plan:
             its bound cannot exclude are. `rows with a word`: those that hold a word of the question. `both
             orders`: every row by meaning, those with a word by words, their ranks joined.
         rows: How many rows are readable, exactly.
-        k: How many hits are wanted.
+        k: How many hits are wanted, with those of the pages before.
     """
 
     name: PlanName

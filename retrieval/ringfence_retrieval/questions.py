@@ -6,7 +6,7 @@ are within their bounds, its filter is one.
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,8 @@ from .plans import Mode
 MODES = get_args(Mode)
 K_MAX = 1000
 QUERY_CHARACTERS_MAX = 10_000
+CURSOR_CHARACTERS_MAX = 256
+NUMBER_MAX = 1e300
 FACETS = ("media_type", "source", "source_kind")
 """What can be counted: columns that say of what kind documents are. Which documents there are, a list says."""
 
@@ -40,6 +42,7 @@ class Question:
         until: Only of documents that were modified before.
         min_score: Only hits with at least this score; None for all.
         group_by: `document` for the best passage of each document alone; None for all.
+        cursor: Of the page before, to go on behind its hits; None for the first page.
         facets: Columns whose values are counted, of :data:`FACETS`.
 
     Raises:
@@ -57,6 +60,7 @@ class Question:
     min_score: float | None = None
     group_by: Literal["document"] | None = None
     facets: Sequence[str] = ()
+    cursor: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
@@ -71,9 +75,13 @@ class Question:
             raise InvalidInput(f"k: found {self.k!r}; expected an integer from 1 to {K_MAX}")
         if self.mode not in MODES:
             raise InvalidInput(f"mode: found {self.mode!r}; expected one of {', '.join(MODES)}")
+        if not isinstance(self.language, str):
+            raise InvalidInput(f"language: found {self.language!r}; expected a name such as 'english'")
         filters.checked(self.where)
         if self.min_score is not None and not _is_number(self.min_score):
             raise InvalidInput(f"min_score: found {self.min_score!r}; expected a finite number")
+        if self.cursor is not None and not _is_cursor(self.cursor):
+            raise InvalidInput("cursor: found no text of a cursor; expected that of the page before")
         if self.group_by not in (None, "document"):
             raise InvalidInput(f"group_by: found {self.group_by!r}; expected 'document' or None")
         object.__setattr__(self, "facets", _facets(self.facets))
@@ -91,6 +99,13 @@ class Question:
             ]
         )
 
+    @property
+    def identity(self) -> str:
+        """All that decides which hits come in which order; not how many are wanted at once, nor what is counted."""
+        where = self.filter.canonical() if self.filter is not None else None
+        least = None if self.min_score is None else float(self.min_score)
+        return json.dumps([self.text, self.mode, self.language, where, least, self.group_by])
+
 
 def _facets(names: object) -> tuple[str, ...]:
     if isinstance(names, str) or not isinstance(names, Iterable):
@@ -105,4 +120,8 @@ def _facets(names: object) -> tuple[str, ...]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -NUMBER_MAX < value < NUMBER_MAX
+
+
+def _is_cursor(value: object) -> bool:
+    return type(value) is str and len(value) <= CURSOR_CHARACTERS_MAX and value.isascii()

@@ -45,7 +45,7 @@ class Hit:
         id: Of the chunk, opaque.
         document: Id of its document, opaque.
         source: Where it comes from.
-        rank: From 1.
+        rank: From 1, on through the pages.
         score: Cosine for `vector`, BM25 over the readable rows for `text`, reciprocal rank for `hybrid`.
         text: The passage.
         label: Its label's name, if the reader owns the label or may audit it.
@@ -97,6 +97,8 @@ class SearchResult:
             are grouped: of how many documents.
         complete: Whether every one of them was looked at.
         as_of: Opaque; equal as long as the reader's own data is.
+        cursor: Opaque: the same question with it goes on behind these hits, as long as what the reader may read is the
+            same; None if there are no more.
         plan: How it was found, if that was asked: the plan's name, `rows` readable, `k`, and the `thresholds`
             that decide between plans.
         facets: Column → what was counted, if that was asked.
@@ -108,6 +110,7 @@ class SearchResult:
     matching: int
     complete: bool
     as_of: str
+    cursor: str | None = None
     plan: Mapping[str, Any] | None = None
     facets: Mapping[str, Facet] | None = None
     group_by: str | None = None
@@ -134,6 +137,7 @@ class SearchResult:
             "matching": self.matching,
             "complete": self.complete,
             "as_of": self.as_of,
+            "cursor": self.cursor,
             **({"plan": dict(self.plan)} if self.plan is not None else {}),
             **({"facets": _mapped(self.facets)} if self.facets is not None else {}),
         }

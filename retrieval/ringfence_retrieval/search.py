@@ -37,7 +37,8 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
 
     def work(reader: GrantedReader) -> Answer[SearchResult]:
         grouped = question.group_by is not None
-        plan = planned(question.mode, question.k, reader.count("chunks"), grouped=grouped)
+        start = reader.start_of(question.cursor, question.identity) if question.cursor is not None else 0
+        plan = planned(question.mode, start + question.k, reader.count("chunks"), grouped=grouped)
         found = _found(reader.passes(), question, plan, embed)
         passages = reader.passages(found.rows)
         told = {"facets": sum(len(facet.counts) for facet in found.facets.values())} if found.facets else {}
@@ -45,11 +46,12 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
             rows=[(each.chunk_id, each.atom) for each in passages],
             documents=[each.document_id for each in passages],
             finish=lambda as_of: SearchResult(
-                hits=_hits(reader, passages, found.scores),
+                hits=_hits(reader, passages, found.scores, start),
                 readable=plan.rows,
                 matching=found.matching,
                 complete=True,
                 as_of=as_of,
+                cursor=reader.cursor(question.identity, plan.k, as_of) if found.more else None,
                 plan=plan.to_mapping() if question.explain else None,
                 facets=found.facets if question.facets else None,
                 group_by=question.group_by,
@@ -69,6 +71,7 @@ class _Found:
     Args:
         rows: Best first: as they were resident, or their ids.
         scores: Of each.
+        more: Whether there are more behind them.
         matching: How many rows match, or documents if they are grouped.
         facets: What was counted.
         counted: Atoms of what was counted.
@@ -76,6 +79,7 @@ class _Found:
 
     rows: Sequence[SealedPassage | str]
     scores: Sequence[float]
+    more: bool
     matching: int
     facets: Mapping[str, Facet]
     counted: frozenset[int]
@@ -88,32 +92,36 @@ def _found(passes: Iterator[ReadableRows], question: Question, plan: Plan, embed
     if looked.rows != plan.rows:
         raise StoreCorrupt(f"found {looked.rows} readable rows; expected {plan.rows}, as they are counted")
     scores, ids = looked.scores()
-    best = ranked(scores, ids, None if question.group_by else question.k)
+    best = ranked(scores, ids, None if question.group_by else plan.k + 1)
     matching, facets, counted = looked.matching, {}, frozenset[int]()
     if question.group_by is not None and looked.documents is not None:
         best = best_of_each(best, looked.documents.numbers())
-        matching, best = len(best), best[: question.k]
+        matching = len(best)
     if question.min_score is not None:
         best = best[scores[best] >= question.min_score]
     if question.facets and looked.documents is not None:
         facets = looked.documents.counts(documents=question.group_by is not None)
         counted = looked.documents.atoms()
+    more, best = len(best) > plan.k, best[plan.k - question.k : plan.k]
     # If all rows are still there, the hits' own bytes need not be read from the tables again.
     only = looked.only
     found = [only[0].sealed(int(only[1][place])) if only else text_id(ids[place]) for place in best.tolist()]
-    return _Found(found, scores[best].tolist(), matching, facets, counted)
+    return _Found(found, scores[best].tolist(), more, matching, facets, counted)
 
 
 def _described(question: Question, plan: Plan) -> str:
     """Return how a question is answered, for the record; what is asked stands there as a digest alone."""
     filtered = ", filtered" if question.filter is not None else ""
     grouped = ", by document" if question.group_by is not None else ""
-    return f"exact {question.mode}, k={question.k}, {plan.name}{filtered}{grouped}"
+    behind = f", behind {plan.k - question.k}" if plan.k > question.k else ""
+    return f"exact {question.mode}, k={question.k}, {plan.name}{filtered}{grouped}{behind}"
 
 
-def _hits(reader: GrantedReader, passages: Sequence[Passage], scores: Sequence[float]) -> tuple[Hit, ...]:
+def _hits(
+    reader: GrantedReader, passages: Sequence[Passage], scores: Sequence[float], start: int
+) -> tuple[Hit, ...]:
     hits = []
-    for rank, (passage, score) in enumerate(zip(passages, scores, strict=True), start=1):
+    for rank, (passage, score) in enumerate(zip(passages, scores, strict=True), start=start + 1):
         source = Source(
             path=passage.metadata["path"],
             title=passage.metadata["title"],

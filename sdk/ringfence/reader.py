@@ -83,6 +83,7 @@ class Reader(Administering):
         min_score: float | None = None,
         group_by: Literal["document"] | None = None,
         facets: Sequence[str] = (),
+        cursor: str | None = None,
         explain: bool = False,
     ) -> SearchResult:
         """Return the best readable passages for a question.
@@ -103,13 +104,16 @@ class Reader(Administering):
             group_by: `document` for the best passage of each document alone.
             facets: Which of `media_type`, `source` and `source_kind` to count the values of, over all that matches:
                 passages, or documents if they are grouped.
+            cursor: That of the result before, for the hits behind it; all else as it was, but for `k`, `facets`
+                and `explain`.
             explain: Whether the result's `plan` says how it was found.
 
         Raises:
-            InvalidInput: One of them is not as said.
+            InvalidInput: One of them is not as said; or the cursor is not of this reader and question, or what he
+                may read has changed since.
         """
         question = Question(
-            query, k, mode, language, explain, where, since, until, min_score, group_by, facets
+            query, k, mode, language, explain, where, since, until, min_score, group_by, facets, cursor
         )
         return search(self.__door, self.__subject, question, self.__embed)
 

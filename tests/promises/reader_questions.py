@@ -32,6 +32,7 @@ CERTIFICATE = json.dumps({"store": UNKNOWN_ID, "erasure": UNKNOWN_ID, "documents
 QUERIES = ("offer pump", "Meridian salary", "number1 number2 number3", "nothing of the sort", "l0 label")
 
 
+PAGES_MAX = 4
 FILTERS = {
     "kind": {"where": field("media_type") == "text/plain"},
     "path": {"where": field("path").startswith("docs/") | (field("size") > 60)},
@@ -75,6 +76,8 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
                 f"search {mode} where {name}",
                 bytes_of(lambda m=mode, c=chosen: reader.search("offer pump", 5, m, explain=True, **c)),
             )
+        yield from pages(reader, mode)
+    yield "search behind none", bytes_of(lambda: reader.search("offer", cursor="AAAA"))
     for name in ("sha256", "nothing", "path"):
         yield f"search facets {name}", bytes_of(lambda n=name: reader.search("offer", facets=[n]))
         yield f"search where {name}", bytes_of(lambda n=name: reader.search("offer", where=field(n) == "x"))
@@ -97,6 +100,17 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
         for at in (None, *TIMES):
             yield f"what_for {name} {at}", bytes_of(lambda n=name, t=at: reader.what_for(n, at=t))
     yield from refused_changes(reader)
+
+
+def pages(reader: Reader, mode: Any) -> Iterator[tuple[str, bytes]]:
+    """Yield the pages of an answer, each asked for with the cursor of the one before."""
+    cursor = None
+    for number in range(PAGES_MAX):
+        page = reader.search("offer pump", 2, mode, where=FILTERS["not"]["where"], cursor=cursor)
+        yield f"search {mode} page {number}", bytes_of(lambda p=page: p)
+        cursor = page.cursor
+        if cursor is None:
+            return
 
 
 def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
@@ -148,6 +162,7 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     ):
         yield ["search", "STORE", QUERIES[0], *who, *carried, *chosen]
     yield ["search", "STORE", "offer", *who, "--where", "sha256=x"]
+    yield ["search", "STORE", "offer", *who, "--cursor", "AAAA"]
     yield ["search", "STORE", " ", *who]
     yield ["search", "STORE", "offer", *who, "-k", "-3"]
     yield ["list", "STORE", *who, *carried]

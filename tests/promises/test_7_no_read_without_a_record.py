@@ -207,6 +207,16 @@ def test_a_read_leaves_exactly_one_record_that_says_what_left(name: str, store: 
     assert len(record["atoms"]) == len(record["rows"])
 
 
+def test_each_page_of_an_answer_leaves_a_record_of_its_own_rows(store: SeededStore) -> None:
+    before = len(records(store.path))
+    first = store.reader(RITA).search("pump", 1, "vector")
+    second = store.reader(RITA).search("pump", 1, "vector", cursor=first.cursor)
+    assert second.cursor is None
+    left = [record["rows"] for record in records(store.path)[before:]]
+    assert left == [[first[0].id], [second[0].id]]
+    assert first[0].id != second[0].id
+
+
 def rows_that_left(name: str, found: Any, known: dict[str, str]) -> list[str]:
     if name.startswith(("search", "list")):
         return [each.id for each in found]

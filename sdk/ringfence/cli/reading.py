@@ -70,6 +70,10 @@ def search(
             callback=each_decoded,
         ),
     ] = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option("--cursor", metavar="CURSOR", help="Go on behind the passages that came with it."),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how the passages were found: the plan and what decided it.")
     ] = False,
@@ -91,6 +95,7 @@ def search(
             min_score=min_score,
             group_by=group_by,
             facets=facets or (),
+            cursor=cursor,
             explain=explain,
         )
     finish(
@@ -128,6 +133,8 @@ def _show(result: SearchResult, out: Console) -> None:
     matching = f"matching{'' if result.group_by is None else ' documents'}: {result.matching}"
     shown = f"hits: {len(result.hits)}, {matching}, readable passages: {result.readable}, {looked}"
     lines(f"{shown}, as of {result.as_of}")(out)
+    if result.cursor is not None:
+        lines(f"more: --cursor {result.cursor}")(out)
     for name, facet in (result.facets or {}).items():
         told = (
             ""
