@@ -1,1 +1,1 @@
-"""What a reader can ask: search, lists, counts and text, over his own rows alone."""
+"""What a reader can ask: search, contexts, lists, counts and text, over his own rows alone."""

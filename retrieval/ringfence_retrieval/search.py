@@ -36,32 +36,64 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
     """
 
     def work(reader: GrantedReader) -> Answer[SearchResult]:
-        grouped = question.group_by is not None
-        start = reader.start_of(question.cursor, question.identity) if question.cursor is not None else 0
-        plan = planned(question.mode, start + question.k, reader.count("chunks"), grouped=grouped)
-        found = _found(reader.passes(), question, plan, embed)
-        passages = reader.passages(found.rows)
-        told = {"facets": sum(len(facet.counts) for facet in found.facets.values())} if found.facets else {}
+        best = found(reader, question, embed)
+        plan, facets = best.plan, best.facets
+        told = {"facets": sum(len(facet.counts) for facet in facets.values())} if facets else {}
         return Answer(
-            rows=[(each.chunk_id, each.atom) for each in passages],
-            documents=[each.document_id for each in passages],
+            rows=[(each.chunk_id, each.atom) for each in best.passages],
+            documents=[each.document_id for each in best.passages],
             finish=lambda as_of: SearchResult(
-                hits=_hits(reader, passages, found.scores, start),
+                hits=_hits(reader, best.passages, best.scores, best.start),
                 readable=plan.rows,
-                matching=found.matching,
+                matching=best.matching,
                 complete=True,
                 as_of=as_of,
-                cursor=reader.cursor(question.identity, plan.k, as_of) if found.more else None,
+                cursor=reader.cursor(question.identity, plan.k, as_of) if best.more else None,
                 plan=plan.to_mapping() if question.explain else None,
-                facets=found.facets if question.facets else None,
+                facets=facets if question.facets else None,
                 group_by=question.group_by,
             ),
             plan=_described(question, plan),
-            counts={"hits": len(passages), "readable": plan.rows, "matching": found.matching, **told},
-            counted=found.counted,
+            counts={"hits": len(best.passages), "readable": plan.rows, "matching": best.matching, **told},
+            counted=best.counted,
         )
 
     return door.read(subject, "search", work, query=question.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What answers a question, best first, before it leaves.
+
+    Args:
+        plan: How it was found.
+        passages: At most k.
+        scores: One for each.
+        start: How many stand before the first.
+        more: Whether there are more behind the last.
+        matching: How many rows match, or documents if they are grouped.
+        facets: What was counted.
+        counted: Atoms of what was counted.
+    """
+
+    plan: Plan
+    passages: Sequence[Passage]
+    scores: Sequence[float]
+    start: int
+    more: bool
+    matching: int
+    facets: Mapping[str, Facet]
+    counted: frozenset[int]
+
+
+def found(reader: GrantedReader, question: Question, embed: Embed) -> Found:
+    """Return the best readable passages for a question, opened, as part of one read."""
+    grouped = question.group_by is not None
+    start = reader.start_of(question.cursor, question.identity) if question.cursor is not None else 0
+    plan = planned(question.mode, start + question.k, reader.count("chunks"), grouped=grouped)
+    best = _found(reader.passes(), question, plan, embed)
+    passages = reader.passages(best.rows)
+    return Found(plan, passages, best.scores, start, best.more, best.matching, best.facets, best.counted)
 
 
 @dataclass(frozen=True, slots=True)

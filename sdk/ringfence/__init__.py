@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ringfence_governance.labels import Label
     from ringfence_ingest.documents import Document
     from ringfence_ingest.summary import Summary
+    from ringfence_retrieval.contexts import Citation, Context, ContextPassage
     from ringfence_retrieval.filters import Filter, field
     from ringfence_retrieval.results import Counts, DocumentList, DocumentText, Explanation, Hit, SearchResult
 
@@ -59,6 +60,7 @@ _HOMES = {
     "ringfence_ingest.documents": ("Document",),
     "ringfence_ingest.summary": ("Summary",),
     "ringfence_retrieval.filters": ("Filter", "field"),
+    "ringfence_retrieval.contexts": ("Citation", "Context", "ContextPassage"),
     "ringfence_retrieval.results": (
         "Counts",
         "DocumentList",
@@ -74,6 +76,9 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AuditUnavailable",
+    "Citation",
+    "Context",
+    "ContextPassage",
     "Counts",
     "Document",
     "DocumentList",

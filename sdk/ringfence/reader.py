@@ -32,7 +32,7 @@ from ringfence_retrieval.results import (
 )
 from ringfence_retrieval.search import search
 
-from .administering import Administering
+from .answering import Answering
 from .boundary import public
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 OBJECT_CHARACTERS_MAX = 4096
 
 
-class Reader(Administering):
+class Reader(Answering):
     """One subject in one store. Made by :meth:`Store.as_user`.
 
     Private names (`_Reader__*`) are not part of the interface; docs/threat-model.md says what they hold.
@@ -51,7 +51,7 @@ class Reader(Administering):
     __slots__ = ("__door", "__embed", "__subject", "__weakref__")
 
     def __init__(self, door: Door, subject: Subject, embed: Callable[[str], npt.NDArray[np.float32]]) -> None:
-        super().__init__(door, subject)
+        super().__init__(door, subject, embed)
         self.__door = door
         self.__subject = subject
         self.__embed = embed

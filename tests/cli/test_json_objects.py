@@ -27,6 +27,7 @@ RUNS = {
     ("init", ""): ["NEW", "--admin", INGESTER],
     ("ingest", ""): ["STORE", "FOLDER", "--as", INGESTER],
     ("search", ""): ["STORE", "pump", "--as", CARL],
+    ("context", ""): ["STORE", "pump", "--as", CARL],
     ("list", ""): ["STORE", "--as", CARL],
     ("why", ""): ["STORE", "OFFER", "--as", CARL],
     ("why", " with `--by`"): ["STORE", "OFFER", "--as", CARL, "--by", AUDITOR],

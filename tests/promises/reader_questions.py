@@ -77,10 +77,13 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
                 bytes_of(lambda m=mode, c=chosen: reader.search("offer pump", 5, m, explain=True, **c)),
             )
         yield from pages(reader, mode)
+        yield f"context {mode}", bytes_of(lambda m=mode: reader.context(QUERIES[0], mode=m))
     yield "search behind none", bytes_of(lambda: reader.search("offer", cursor="AAAA"))
     for name in ("sha256", "nothing", "path"):
         yield f"search facets {name}", bytes_of(lambda n=name: reader.search("offer", facets=[n]))
         yield f"search where {name}", bytes_of(lambda n=name: reader.search("offer", where=field(n) == "x"))
+    for tokens_max, k in ((40, 1000), (150, 3), (0, 1)):
+        yield f"context {tokens_max}", bytes_of(lambda t=tokens_max, k=k: reader.context(QUERIES[2], t, k))
     yield "search nothing", bytes_of(lambda: reader.search(" "))
     yield "search k", bytes_of(lambda: reader.search("offer", 0))
     yield "search language", bytes_of(lambda: reader.search("offer", language="klingon"))
@@ -155,6 +158,7 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     carried += ["--purpose", asker.purpose] if asker.purpose else []
     for mode in MODES:
         yield ["search", "STORE", QUERIES[0], *who, *carried, "--mode", mode, "-k", "50"]
+        yield ["context", "STORE", QUERIES[0], *who, *carried, "--mode", mode, "--tokens", "200"]
     for chosen in (
         ["--where", "path^=docs/", "--where", "size>3"],
         ["--since", "2026-01-05T00:00:00Z"],

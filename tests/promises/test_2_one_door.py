@@ -159,6 +159,8 @@ def read_everything(scene: Scene, who: str) -> None:
         scene.keep(who, f"search {mode}", found)
         scene.keep(who, f"hits {mode}", [*found, iter(found), found.to_mapping()])
         scene.keep(who, f"table {mode}", found.to_arrow().to_pylist())
+    found = reader.context("pump")
+    scene.keep(who, "context", [found, *found, *found.citations, iter(found), found.text, found.to_mapping()])
     listed = reader.list()
     scene.keep(who, "list", listed)
     scene.keep(who, "count", reader.count())

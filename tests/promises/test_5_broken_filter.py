@@ -78,6 +78,7 @@ VERBS: dict[str, Callable[[Reader, str], Any]] = {
     "search text": lambda reader, _: reader.search("kestrelword", mode="text"),
     "search hybrid": lambda reader, _: reader.search("pump"),
     "search k=1": lambda reader, _: reader.search("pump", k=1),
+    "context": lambda reader, _: reader.context("pump"),
     "list": lambda reader, _: reader.list(),
     "text": lambda reader, hidden: reader.text(hidden),
     "text by path": lambda reader, _: reader.text("hidden/kestrelpath.txt"),
@@ -95,7 +96,7 @@ def test_with_the_filter_broken_nothing_leaves_and_the_log_has_an_alarm(
     hidden = store.written["files/hidden/kestrelpath.txt"]
     break_the_filter(monkeypatch)
     ground(store).resident.clear()
-    if who == GHOST and verb.startswith("search"):
+    if who == GHOST and verb.startswith(("search", "context")):
         # Who may read nothing is answered before any storage is touched.
         assert not list(VERBS[verb](store.reader(who), hidden))
         return

@@ -97,6 +97,8 @@ READS: dict[str, tuple[str, Call]] = {
         RITA,
         lambda reader, _: reader.search("pump", group_by="document", facets=["media_type"]),
     ),
+    "context": (RITA, lambda reader, _: reader.context("pump")),
+    "context of nothing": (GHOST, lambda reader, _: reader.context("pump")),
     "list": (RITA, lambda reader, _: reader.list()),
     "count": (RITA, lambda reader, _: reader.count()),
     "text": (RITA, lambda reader, known: reader.text(known["open.txt"])),
@@ -190,7 +192,7 @@ def test_every_public_verb_stands_in_the_tables_above() -> None:
     # What verifies an erasure needs one: it has a test of its own below.
     named = {name.split()[0] for name in (*READS, *CHANGES)} | {"verify_erasure"}
     assert verbs == named
-    never_refused = {"search", "list", "count", "status", "what"}
+    never_refused = {"search", "context", "list", "count", "status", "what"}
     assert {name.split()[0] for name in REFUSED} | {"verify_erasure"} == verbs - never_refused
 
 
@@ -220,6 +222,11 @@ def test_each_page_of_an_answer_leaves_a_record_of_its_own_rows(store: SeededSto
 def rows_that_left(name: str, found: Any, known: dict[str, str]) -> list[str]:
     if name.startswith(("search", "list")):
         return [each.id for each in found]
+    if name.startswith("context"):
+        # Two passages of one page, neighbours: one in the prompt, two rows that left, the better one first.
+        best = [chunk for each in found for chunk in each.citation.chunks]
+        assert len(best) == (0 if name.endswith("of nothing") else 2)
+        return best
     if name in ("text", "why"):
         return [known["open.txt"]]
     return [known["secret.txt"]] if name in ("why_for", "who") else []

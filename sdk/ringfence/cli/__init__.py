@@ -20,6 +20,7 @@ from . import (
     keys,
     labels,
     policies,
+    prompting,
     reading,
     stores,
 )
@@ -48,6 +49,7 @@ master_keys = typer.Typer(help="Rotate a store's master key; say which generatio
 app.command("init")(stores.init)
 app.command("ingest")(ingesting.ingest)
 app.command("search")(reading.search)
+app.command("context")(prompting.context)
 app.command("list")(reading.list_documents)
 app.command("why")(explaining.why)
 app.command("who")(explaining.who)

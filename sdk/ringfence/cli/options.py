@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -45,6 +45,11 @@ Via = Annotated[
     ),
 ]
 Purpose = Annotated[str, typer.Option("--purpose", metavar="WORD", help="What it is asked for.")]
+Query = Annotated[str, typer.Argument(metavar="QUERY", help="A question or some words.", callback=decoded)]
+Mode = Annotated[
+    Literal["hybrid", "vector", "text"],
+    typer.Option("--mode", help="By meaning (vector), by words (text), or both."),
+]
 Embedder = Annotated[
     str | None,
     typer.Option(

@@ -11,7 +11,7 @@ from rich.text import Text
 from .answers import finish, lines, table
 from .failures import DONE, NOT_DONE
 from .filtering import filter_of
-from .options import AsJson, AsSubject, Embedder, Purpose, StorePath, Via, decoded, each_decoded
+from .options import AsJson, AsSubject, Embedder, Mode, Purpose, Query, StorePath, Via, each_decoded
 from .printable import one_line
 from .stores import opened
 
@@ -24,15 +24,10 @@ TEXT_SHOWN = 400
 
 def search(
     store: StorePath,
-    query: Annotated[
-        str, typer.Argument(metavar="QUERY", help="A question or some words.", callback=decoded)
-    ],
+    query: Query,
     subject: AsSubject = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="How many passages at most, 1 to 1000.")] = 10,
-    mode: Annotated[
-        Literal["hybrid", "vector", "text"],
-        typer.Option("--mode", help="By meaning (vector), by words (text), or both."),
-    ] = "hybrid",
+    mode: Mode = "hybrid",
     where: Annotated[
         list[str] | None,
         typer.Option(

@@ -1,0 +1,71 @@
+"""Read what goes into a prompt for a question: one read, one record.
+
+Promise: as of a search: from the reader's own rows alone, and what leaves is
+recorded first.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ringfence_governance.door import Door
+from ringfence_governance.errors import InvalidInput
+from ringfence_governance.reading import Answer, GrantedReader
+from ringfence_governance.subjects import Subject
+
+from .context_choice import Chosen, chosen
+from .contexts import Context, Limit
+from .questions import Embed, Question
+from .search import found
+
+TOKENS_MAX = 4000
+"""Budget of a context whose caller names none."""
+
+K = 50
+"""How many passages are looked for if the caller does not say."""
+
+TOKENS_LARGEST = 10_000_000
+
+
+def context(door: Door, subject: Subject, question: Question, tokens_max: int, embed: Embed) -> Context:
+    """Return the best readable passages for a question that fit into a budget, ready for a prompt.
+
+    Args:
+        tokens_max: As :func:`contexts.tokens_of` counts, from 1.
+        embed: As in :func:`search.search`.
+
+    Raises:
+        InvalidInput: `tokens_max` is not as said.
+        AuditUnavailable: The record could not be made durable; no result leaves.
+    """
+    if type(tokens_max) is not int or not 1 <= tokens_max <= TOKENS_LARGEST:
+        raise InvalidInput(
+            f"tokens_max: found {tokens_max!r}; expected an integer from 1 to {TOKENS_LARGEST}"
+        )
+
+    def work(reader: GrantedReader) -> Answer[Context]:
+        best = found(reader, question, embed)
+        fits = chosen(best.passages, tokens_max, cache(reader.document_text))
+        return Answer(
+            rows=[(each.chunk_id, each.atom) for each in fits.used],
+            documents=[each.document_id for each in fits.used],
+            finish=lambda as_of: Context(
+                passages=fits.passages,
+                readable=best.plan.rows,
+                found=len(best.passages),
+                equal=fits.equal,
+                left_out=fits.left_out,
+                limit=_limit(question, best, fits),
+                as_of=as_of,
+            ),
+            plan=f"exact {question.mode}, k={question.k}, {best.plan.name}, tokens_max={tokens_max}",
+            counts={"passages": len(fits.used), "readable": best.plan.rows},
+        )
+
+    return door.read(subject, "context", work, query=question.text)
+
+
+def _limit(question: Question, best: Found, fits: Chosen) -> Limit:
+    if fits.left_out:
+        return "tokens_max"
+    return "k" if len(best.passages) == question.k < best.plan.rows else "found"
