@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import (
+    answers,
     auditor_log,
     bucket_stores,
     compaction,
@@ -32,6 +33,7 @@ from . import (
     store_files,
 )
 from .ambient import Ambient
+from .answers import AnswerDraft
 from .audit_settings import AuditSettings
 from .bucket import is_uri
 from .drafts import LabelChoice, SourceIdentity
@@ -177,6 +179,10 @@ class Door:
             dry_run: Judge everything, write nothing.
         """
         return Ingestion(self.__ground, subject, source, model, pipeline, dry_run)
+
+    def register_answer(self, subject: Subject, answer: AnswerDraft) -> str:
+        """See :func:`answers.register`."""
+        return answers.register(self.__ground, subject, answer)
 
     def vector_model(self) -> VectorModel | None:
         """Return the model the store's vectors were made with; None before the first ingest."""

@@ -23,6 +23,9 @@ LabelChoice = str | Label
 """A named label's name, or the value of an anonymous label."""
 
 SOURCE_KINDS = frozenset({"folder", "file", "mbox", "maildir", "documents", "url"})
+"""Kinds of sources that can be ingested."""
+ANSWER = "answer"
+"""Kind of where registered answers are from; see :mod:`answers`."""
 
 PATH_CHARS_MAX = 4096
 """Longest path of a document inside its source, in characters."""
@@ -38,7 +41,7 @@ class SourceIdentity:
 
     Args:
         uri: Where it is, absolute, without credentials.
-        kind: One of :data:`SOURCE_KINDS`.
+        kind: One of :data:`SOURCE_KINDS`, or :data:`ANSWER`.
     """
 
     uri: str
@@ -48,7 +51,7 @@ class SourceIdentity:
         uri: object = self.uri
         if not isinstance(uri, str) or not uri:
             raise InvalidInput(f"source: found uri {self.uri!r}; expected text that says where it is")
-        if self.kind not in SOURCE_KINDS:
+        if self.kind not in SOURCE_KINDS | {ANSWER}:
             raise InvalidInput(
                 f"source: found kind {self.kind!r}; expected one of {', '.join(sorted(SOURCE_KINDS))}"
             )
@@ -105,7 +108,7 @@ class DocumentDraft:
         text: The whole text the chunks are slices of.
         label: What it asks to be written under.
         label_origin: Where the label came from, for the record.
-        parents: Ids of documents it was made from; its label may not be lower than theirs.
+        parents: Ids of documents, or passages of them, it was made from; its label may not be lower than theirs.
         chunks: In order of their start; may be empty only if `text` has no word.
 
     Raises:

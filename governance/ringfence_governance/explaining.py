@@ -37,10 +37,12 @@ def why(ground: Ground, subject: Subject, object_id: str) -> dict[str, Any]:
     def work(reader: GrantedReader) -> Answer[dict[str, Any]]:
         document_id, atom = reader.check_row(object_id)
         name = reader.label_name(atom)
+        (row,) = reader.documents([document_id])
         body = _own_reasons(reader.grant, reader.grant.table.entries[atom])
         answer = {
             "object": object_id,
             "document": document_id,
+            "kind": row.metadata["source_kind"],
             "subject": subject.person,
             "label": name,
             **body,

@@ -44,11 +44,12 @@ class Floors:
             return []
         grant = self._ground.grant(self._subject, "read")
         try:
-            return [rows.label_of(self._ground, grant, document_id)[0] for document_id in document_ids]
+            found = rows.labels_of(self._ground, grant, document_ids)
         except NotReadable as error:
             raise Refused(
                 "a parent is unknown, or the ingester may not read it; expected ids of documents he may read"
             ) from error
+        return [found[document_id][0] for document_id in document_ids]
 
     def equal_bytes(self, sha256: str, *, except_document: str | None) -> list[LabelEntry]:
         """Return the labels of bytes like these that the ingester may read, or was ever given."""

@@ -18,7 +18,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from . import derivatives, erasure_ledger, journal, key_upkeep, manifest, publications, retention, runs
-from .drafts import DocumentDraft, LabelChoice, SourceIdentity
+from .drafts import SOURCE_KINDS, DocumentDraft, LabelChoice, SourceIdentity
 from .errors import InvalidInput, Refused, StoreError, WriteRefused
 from .floors import Floors
 from .ground import Ground
@@ -87,6 +87,8 @@ class Ingestion:
         raise TypeError("an ingestion cannot be pickled")
 
     def __enter__(self) -> Ingestion:
+        if self._source.kind not in SOURCE_KINDS:
+            raise InvalidInput(f"source: found kind {self._source.kind!r}, which no ingest can name")
         self._authority = WriteAuthority(self._ground, self._subject)
         self._refuse_rightless()
         with self._ground.catalog.read() as connection:

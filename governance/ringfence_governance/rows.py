@@ -139,15 +139,31 @@ def label_of(ground: Ground, grant: Grant, object_id: str) -> tuple[LabelEntry, 
     Raises:
         NotReadable: Unknown, malformed, or outside the grant: one answer.
     """
+    return labels_of(ground, grant, [object_id])[object_id]
+
+
+def labels_of(ground: Ground, grant: Grant, object_ids: Collection[str]) -> dict[str, tuple[LabelEntry, str]]:
+    """Return the label and document of documents and chunks the grant covers, by id, whatever its action.
+
+    Raises:
+        NotReadable: One is unknown, malformed, or outside the grant: one answer.
+    """
     check(ground, grant)
-    if is_opaque(object_id):
-        for table, column in (("documents", "id"), ("chunks", "document_id")):
+    missing = set(object_ids)
+    if not all(map(is_opaque, missing)):
+        raise NotReadable()
+    found: dict[str, tuple[LabelEntry, str]] = {}
+    for table, column in (("documents", "id"), ("chunks", "document_id")):
+        if missing:
             version = grant.publication.versions[table]
-            found = ground.tables.scan(table, version, grant.atoms, [column], ids=[object_id])
-            if found.num_rows:
-                refuse_erased(grant, found[column].to_pylist())
-                return grant.table.entries[found["atom"][0].as_py()], found[column][0].as_py()
-    raise NotReadable()
+            rows = ground.tables.scan(table, version, grant.atoms, [column], ids=sorted(missing))
+            refuse_erased(grant, rows[column].to_pylist())
+            for row in rows.to_pylist():
+                found[row["id"]] = grant.table.entries[row["atom"]], row[column]
+            missing -= found.keys()
+    if missing:
+        raise NotReadable()
+    return found
 
 
 def run_ids(ground: Ground, grant: Grant, atoms: Set[int] | None = None) -> list[tuple[int, str, str]]:

@@ -23,7 +23,7 @@ from .leases import WriterLease
 from .subjects import Subject
 
 End = Literal["COMPLETE", "FAIL", "ABORT"]
-PUBLISHED_ONCE = frozenset({"relabel", "erase", "compact"})
+PUBLISHED_ONCE = frozenset({"relabel", "erase", "compact", "answer"})
 """Jobs that are done once they have published; an ingest may publish many times."""
 
 

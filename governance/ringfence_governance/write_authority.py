@@ -48,6 +48,18 @@ class WriteAuthority:
                 hint="check the label's name; an administrator of the tenant can grant 'ingest'",
             )
 
+    def check_not_denied(self, choice: LabelChoice) -> None:
+        """Raise Refused if a rule denies the subject to ingest under a label, though none need allow it."""
+        moment = self._ground.moment()
+        entry = self._entry(moment, choice)
+        if entry is None or authority.denied(
+            moment.snapshot, self._subject, entry, moment.table, "ingest", moment.now
+        ):
+            raise Refused(
+                f"a rule denies {self._subject.person} to ingest; nothing was written",
+                hint="an administrator of the tenant can say why",
+            )
+
     def same(self, choice: LabelChoice, atom: int) -> bool:
         """Say whether a document under `atom` already has this label as its own."""
         moment = self._ground.moment()
@@ -78,9 +90,18 @@ class WriteAuthority:
         """Say whether the subject may take away the content of a document it ingested under this label.
 
         It must be allowed to delete there; or to ingest, if no rule denies it to delete: who may put
-        content in place of his own may also put none there.
+        content in place of his own may also put none there. Of what is private to the subject it is enough
+        that no rule denies it: who registers an answer for himself needs no right to ingest.
         """
-        return self._may_on_own(atom, "delete")
+        moment = self._ground.moment()
+        held = moment.table.entries[atom]
+        if self._may_on_own(atom, "delete"):
+            return True
+        private = Label(self._subject.tenant, self._subject.person)
+        parts = moment_definitions(moment, held)
+        return private in (label for _, label in parts) and not authority.denied(
+            moment.snapshot, self._subject, held, moment.table, "delete", moment.now
+        )
 
     def may_move(self, atom: int, choice: LabelChoice) -> bool:
         """Say whether the subject may relabel a document it ingested, from `atom` to `choice`.

@@ -96,8 +96,8 @@ class Drafter:
 
     def _chunks(self, spans: tuple[Span, ...]) -> tuple[ChunkDraft, ...]:
         vectors = self.embedder.embed([span.text for span in spans])
-        _check_vectors(vectors, (len(spans), self.embedder.model.dimensions))
-        return tuple(_chunk(span, vector, self.language) for span, vector in zip(spans, vectors, strict=True))
+        check_vectors(vectors, (len(spans), self.embedder.model.dimensions))
+        return tuple(chunk(span, vector, self.language) for span, vector in zip(spans, vectors, strict=True))
 
 
 def content_sha256(content: bytes) -> str:
@@ -105,12 +105,18 @@ def content_sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _chunk(span: Span, vector: np.ndarray, language: str) -> ChunkDraft:
+def chunk(span: Span, vector: np.ndarray, language: str) -> ChunkDraft:
+    """Return one piece of a text with its vector and its words."""
     words = tuple(terms(span.text, language))
     return ChunkDraft(span.start, span.end, span.text, vector, words, len(words))
 
 
-def _check_vectors(vectors: np.ndarray, shape: tuple[int, int]) -> None:
+def check_vectors(vectors: np.ndarray, shape: tuple[int, int]) -> None:
+    """Hold an embedder to float32 vectors of length 1.
+
+    Raises:
+        FileTrouble: They are not.
+    """
     if vectors.shape != shape or vectors.dtype != np.float32:
         raise FileTrouble(
             f"vectors {vectors.dtype} of shape {vectors.shape} from the embedder",

@@ -33,7 +33,7 @@ class Chosen:
         passages: As they will stand there.
         used: The stored passages they were put together from, best first.
         equal: How many were left out because their text is in another one.
-        left_out: How many did not fit.
+        left_out: How many were left out from the first on that did not fit.
     """
 
     passages: tuple[ContextPassage, ...]
@@ -45,7 +45,8 @@ class Chosen:
 def chosen(found: Sequence[Passage], tokens_max: int, text_of: TextOf) -> Chosen:
     """Return what of the passages found fits into a budget.
 
-    The best comes first; one that does not fit is left out, and a shorter one after it may still fit.
+    The best comes first. From the first that does not fit on all are left out: a short one of the rest would
+    be there for its length alone.
 
     Args:
         found: Best first.
@@ -57,7 +58,7 @@ def chosen(found: Sequence[Passage], tokens_max: int, text_of: TextOf) -> Chosen
     texts: set[tuple[str, ...]] = set()
     used: list[Passage] = []
     equal = left_out = 0
-    for passage in found:
+    for place, passage in enumerate(found):
         words = tuple(passage.text.split())
         if words in texts:
             equal += 1
@@ -66,8 +67,8 @@ def chosen(found: Sequence[Passage], tokens_max: int, text_of: TextOf) -> Chosen
         stretches = _joined([*by_document.get(document, []), _Stretch.of(passage)], text_of)
         size = sum(each.size for each in stretches)
         if sum(sizes.values()) - sizes.get(document, 0) + size > tokens_max * BYTES_PER_TOKEN:
-            left_out += 1
-            continue
+            left_out = len(found) - place
+            break
         by_document[document], sizes[document] = stretches, size
         texts.add(words)
         used.append(passage)
@@ -102,7 +103,9 @@ class _Stretch:
 
     def _cited(self, number: int) -> Citation:
         facts = self.first.metadata
-        source = Source(facts["path"], facts["title"], self.start, self.end, self.first.run_id)
+        source = Source(
+            facts["path"], facts["title"], self.start, self.end, self.first.run_id, facts["source_kind"]
+        )
         return Citation(number, self.first.document_id, source, self.chunks)
 
 

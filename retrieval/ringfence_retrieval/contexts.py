@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ringfence_governance.drafts import ANSWER
+
 from .results import Source
 
 BYTES_PER_TOKEN = 3
@@ -70,7 +72,7 @@ class Context:
         readable: How many stored passages the reader may read at all.
         found: How many of them were found for the question, at most k.
         equal: How many of those were left out, as their text is in another one.
-        left_out: How many were left out because they did not fit into the budget.
+        left_out: How many were left out because the budget was full.
         limit: What kept it from being longer: `tokens_max`, the budget; `k`, no more were looked for;
             `found`, there is nothing more to be found.
         as_of: Opaque; equal as long as the reader's own data is.
@@ -130,7 +132,8 @@ class Context:
 def shown(citation: Citation, text: str) -> str:
     """Return one passage as it stands in a prompt: a heading, and its lines quoted."""
     source = citation.source
-    heading = f"[{citation.number}] {source.path}, characters {source.start} to {source.end}"
+    answer = ", an answer registered before" if source.kind == ANSWER else ""
+    heading = f"[{citation.number}] {source.path}, characters {source.start} to {source.end}{answer}"
     return "\n".join([heading, *(f"{QUOTE}{line}" for line in text.splitlines())])
 
 

@@ -76,6 +76,7 @@ def _document(reader: GrantedReader, row: DocumentRow) -> Document:
         modified=facts["modified"],
         size=facts["size"],
         source=facts["source"],
+        kind=facts["source_kind"],
         run=row.run_id,
         label=reader.label_name(row.atom),
     )

@@ -15,8 +15,8 @@ from ringfence_governance.subjects import Subject
 
 from .context_choice import Chosen, chosen
 from .contexts import Context, Limit
-from .questions import Embed, Question
-from .search import found
+from .questions import Question
+from .search import Embed, Found, found
 
 TOKENS_MAX = 4000
 """Budget of a context whose caller names none."""

@@ -28,6 +28,8 @@ class Source:
         start: First character of the passage in the document's text, from 0.
         end: One past its last.
         run: Id of the run that wrote it.
+        kind: Of what the document is from: `folder`, `file`, `mbox`, `maildir`, `documents`, `url`; or
+            `answer`, if it was registered as one.
     """
 
     path: str
@@ -35,6 +37,7 @@ class Source:
     start: int
     end: int
     run: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,7 @@ class SearchResult:
                 ("start", pa.int64()),
                 ("end", pa.int64()),
                 ("run", pa.string()),
+                ("kind", pa.string()),
                 ("text", pa.string()),
                 ("label", pa.string()),
             ]
@@ -187,6 +191,7 @@ class Document:
         id: Opaque.
         modified: UTC, or None if its source does not say.
         size: Bytes of the original.
+        kind: As of a :class:`Source`.
         run: Id of the run that wrote it.
         label: Its label's name, if the reader owns the label or may audit it.
     """
@@ -198,6 +203,7 @@ class Document:
     modified: str | None
     size: int
     source: str
+    kind: str
     run: str
     label: str | None
 

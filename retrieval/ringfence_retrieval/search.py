@@ -160,6 +160,7 @@ def _hits(
             start=passage.start,
             end=passage.end,
             run=passage.run_id,
+            kind=passage.metadata["source_kind"],
         )
         label = reader.label_name(passage.atom)
         hits.append(Hit(passage.chunk_id, passage.document_id, source, rank, score, passage.text, label))

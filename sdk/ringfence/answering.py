@@ -1,19 +1,24 @@
-"""What a reader takes for a prompt.
+"""What a reader takes for a prompt, and what was made of it.
 
-Promise: what goes into a prompt is read and recorded as every other answer is.
+Promise: what goes into a prompt is read and recorded as every other answer is;
+what is registered as made from it is read only by who may read all of that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ringfence_governance.door import Door
+from ringfence_governance.drafts import LabelChoice
+from ringfence_governance.errors import InvalidInput
 from ringfence_governance.subjects import Subject
+from ringfence_ingest.answers import answer_draft
 from ringfence_retrieval import prompting
-from ringfence_retrieval.contexts import Context
+from ringfence_retrieval.contexts import Citation, Context, ContextPassage
 from ringfence_retrieval.plans import Mode
 from ringfence_retrieval.questions import Question
+from ringfence_retrieval.results import Document, Hit
 
 from .administering import Administering
 from .boundary import public
@@ -23,8 +28,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+Input = ContextPassage | Citation | Hit | Document | str
+"""What an answer can be made from: a passage, a document, or the id of one."""
+
+
 class Answering(Administering):
-    """The part of a :class:`Reader` that is about prompts."""
+    """The part of a :class:`Reader` that is about prompts and answers."""
 
     __slots__ = ("__door", "__embed", "__subject")
 
@@ -64,3 +73,59 @@ class Answering(Administering):
         """
         asked = Question(question, k, mode, language)
         return prompting.context(self.__door, self.__subject, asked, tokens_max, self.__embed)
+
+    @public
+    def register_answer(
+        self,
+        text: str,
+        passages: Iterable[Input],
+        *,
+        title: str = "",
+        label: LabelChoice | None = None,
+        language: str = "english",
+        why: str = "",
+    ) -> str:
+        """Keep an answer that was made from passages; return its id. Found from the next question on.
+
+        Whoever reads it must be able to read everything it was made from, now and later: relabelling one of
+        its inputs relabels it, erasing one erases it.
+
+        Args:
+            text: The answer.
+            passages: All that went into it: a context, a search's result, hits, documents, or ids.
+            title: What readers are shown, such as the question.
+            label: Who else may read it, of those who may read all of that: a label's name, or a label by
+                value. Needs `ingest` under it. None: only this subject's person; needs no right but to read.
+            language: Whose word forms are folded in the text index.
+            why: Kept with the run.
+
+        Raises:
+            NotReadable: A passage or document is unknown, or this subject may not read it.
+            Refused: This subject may not ingest under the label, or a rule denies him to.
+            WriteRefused: Its bytes equal a document he may read, or was given, under a higher label.
+            InvalidInput: The text or a title is malformed, or it was made from nothing.
+            StoreBusy: An ingest is running.
+        """
+        draft = answer_draft(
+            text, _ids(passages), self.__embed, title=title, label=label, language=language, why=why
+        )
+        return self.__door.register_answer(self.__subject, draft)
+
+
+def _ids(passages: Iterable[Input]) -> list[str]:
+    """Return the ids of what an answer was made from."""
+    if isinstance(passages, str | bytes) or not isinstance(passages, Iterable):
+        raise InvalidInput("passages: expected a context, a search's result, or a list of hits or ids")
+    found: list[str] = []
+    for each in passages:
+        if isinstance(each, ContextPassage | Citation):
+            found += each.citation.chunks if isinstance(each, ContextPassage) else each.chunks
+        elif isinstance(each, Hit | Document):
+            found.append(each.id)
+        elif isinstance(each, str):
+            found.append(each)
+        else:
+            raise InvalidInput(
+                f"passages: found {type(each).__name__}; expected passages, hits, documents or ids"
+            )
+    return found

@@ -28,6 +28,7 @@ RUNS = {
     ("ingest", ""): ["STORE", "FOLDER", "--as", INGESTER],
     ("search", ""): ["STORE", "pump", "--as", CARL],
     ("context", ""): ["STORE", "pump", "--as", CARL],
+    ("answer", ""): ["STORE", "ANSWER", "--from", "OFFER", "--as", CARL],
     ("list", ""): ["STORE", "--as", CARL],
     ("why", ""): ["STORE", "OFFER", "--as", CARL],
     ("why", " with `--by`"): ["STORE", "OFFER", "--as", CARL, "--by", AUDITOR],
@@ -119,11 +120,14 @@ def places(
     certificate.write_text(
         json.dumps({"store": "", "erasure": "", "documents": [], "signature": ""}), "utf-8"
     )
+    answer = tmp_path / "answer.md"
+    answer.write_text("A fixed price.", "utf-8")
     # The label a document is given in these runs lets others in than the one it has.
     call("grant", own_firm, INGESTER, "declassify", "*", "--as", ADMIN, "--why", "x")
     record = json.loads(next((own_firm / "audit").glob("*.jsonl")).read_text("utf-8").splitlines()[0])
     call("audit", "checkpoint", own_firm, "--as", AUDITOR)
     return {
+        "ANSWER": answer,
         "CERTIFICATE": certificate,
         "RECORD": f"{record['segment']}:{record['number']}",
         "STORE": own_firm,

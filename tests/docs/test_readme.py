@@ -41,7 +41,7 @@ def of_kind(kind: str) -> list[str]:
 def test_every_block_is_of_a_kind_that_is_executed_here() -> None:
     assert {kind for kind, _ in BLOCKS} == {"sh", "python", "text"}
     programs = [body for kind, body in BLOCKS if kind == "python" or (kind == "sh" and "ringfence" in body)]
-    assert len(of_kind("text")) == len(programs) == 2
+    assert len(of_kind("text")) == len(programs) == 3
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

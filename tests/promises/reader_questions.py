@@ -144,6 +144,7 @@ def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
     yield "rotate keys", bytes_of(lambda: reader.rotate_keys(why="x"))
     yield "keys status", bytes_of(reader.keys_status)
     for found in (UNKNOWN_ID, *MALFORMED_IDS):
+        yield f"answer {found}", bytes_of(lambda f=found: reader.register_answer("An offer.", [f]))
         yield f"erase {found}", bytes_of(lambda f=found: reader.erase(f, why="x"))
         for name in (NAMED[0], "a/label:none"):
             yield f"relabel {found} {name}", bytes_of(lambda f=found, n=name: reader.relabel(f, n, why="x"))
@@ -167,6 +168,7 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
         yield ["search", "STORE", QUERIES[0], *who, *carried, *chosen]
     yield ["search", "STORE", "offer", *who, "--where", "sha256=x"]
     yield ["search", "STORE", "offer", *who, "--cursor", "AAAA"]
+    yield ["answer", "STORE", str(SHIPPED / "policy.csv"), "--from", UNKNOWN_ID, *who, *carried]
     yield ["search", "STORE", " ", *who]
     yield ["search", "STORE", "offer", *who, "-k", "-3"]
     yield ["list", "STORE", *who, *carried]

@@ -193,6 +193,7 @@ def refusals(
     if who != DORA:
         yield "text", lambda: reader.text(hidden)
         yield "why", lambda: reader.why(hidden)
+        yield "register_answer", lambda: reader.register_answer("A pump.", [hidden])
     if who != OLGA:
         yield "who", lambda: reader.who(hidden)
         yield "why_for", lambda: reader.why_for(DORA, hidden)

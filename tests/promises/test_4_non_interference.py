@@ -126,6 +126,9 @@ def all_commands() -> set[str]:
     return names
 
 
+UNREADABLE = ("0" * 32, "f" * 32, "hr/letter.txt", "")
+
+
 def test_a_reader_who_writes_gets_the_same_summary_and_answers_in_both_stores(tmp_path: Path) -> None:
     """He writes bytes equal to a hidden document, under a wider label; nothing he is told depends on it."""
     mine = Label("a", "a/user:rita")
@@ -143,7 +146,15 @@ def test_a_reader_who_writes_gets_the_same_summary_and_answers_in_both_stores(tm
         with store.ingestion("a/user:rita", source_name="home", step=3) as ingestion:
             states += [ingestion.state(each.path, each.draft().sha256, mine) for each in files]
             states += [sorted(ingestion.paths()), ingestion.relabel("own.txt", mine)]
-        answers = list(sdk_answers(store.reader("a/user:rita"), ids))
+        reader = store.reader("a/user:rita")
+        # Of answers too: one with the bytes of the hidden document, and one of his own words.
+        store.randomness.step = 4
+        for text in ("the raise is nine percent", "my own words, and more"):
+            ids.append(reader.register_answer(text, reader.context("words"), title="hr/letter.txt"))
+        states.append(
+            [bytes_of(lambda i=found, r=reader: r.register_answer("x", [i])) for found in UNREADABLE]
+        )
+        answers = list(sdk_answers(reader, ids))
         told.append((states, ids, answers))
         store.close()
     assert told[0] == told[1]

@@ -136,6 +136,10 @@ CHANGES: dict[str, tuple[str, Call]] = {
     "apply_policy": (ADA, lambda reader, _: reader.apply_policy(SHIPPED, why="x")),
     "revoke": (ADA, lambda reader, _: reader.revoke(OLGA, "audit", "*", why="x")),
     "relabel": (ADA, lambda reader, known: reader.relabel(known["open.txt"], NARROWER, why="x")),
+    "register_answer": (
+        RITA,
+        lambda reader, known: reader.register_answer("It leaks.", [known["open.txt"]]),
+    ),
     "erase": (ADA, lambda reader, known: reader.erase(known["open.txt"], why="x")),
     "compact": (ADA, lambda reader, _: reader.compact()),
     "rotate_keys": (ADA, lambda reader, _: reader.rotate_keys(why="x")),
@@ -143,7 +147,7 @@ CHANGES: dict[str, tuple[str, Call]] = {
 }
 """Every verb that changes the policy or the store; each of these changes one thing."""
 
-OTHER_ACTIONS = {"relabel": "relabel_to", "erase": "delete"}
+OTHER_ACTIONS = {"relabel": "relabel_to", "register_answer": "ingest", "erase": "delete"}
 """The action of a change that is none of `administer`."""
 
 REFUSED: dict[str, tuple[str, Call]] = {
@@ -177,6 +181,14 @@ REFUSED: dict[str, tuple[str, Call]] = {
     "relabel of a hidden document": (
         RITA,
         lambda reader, known: reader.relabel(known["secret.txt"], NARROWER, why="x"),
+    ),
+    "register_answer of a hidden document": (
+        RITA,
+        lambda reader, known: reader.register_answer("It leaks.", [known["open.txt"], known["secret.txt"]]),
+    ),
+    "register_answer under a label": (
+        RITA,
+        lambda reader, known: reader.register_answer("It leaks.", [known["open.txt"]], label=STANDING_LABEL),
     ),
     "erase": (RITA, lambda reader, known: reader.erase(known["open.txt"], why="x")),
     "erase of a hidden document": (RITA, lambda reader, known: reader.erase(known["secret.txt"], why="x")),
@@ -353,7 +365,7 @@ def no_file_grows(folder: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-OF_ROWS = ("relabel", "erase", "compact", "rotate_keys")
+OF_ROWS = ("relabel", "register_answer", "erase", "compact", "rotate_keys")
 """Changes of rows and keys: on a full disk these fail before they come to the log."""
 
 

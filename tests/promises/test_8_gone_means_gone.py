@@ -477,6 +477,60 @@ def test_what_was_made_from_an_erased_document_is_gone_too(tmp_path: Path) -> No
         assert everything(store.reader(RITA), []) == set()
 
 
+@pytest.mark.parametrize("way", ["a passage", "a document", "an answer", "a passage rewritten since"])
+def test_an_answer_made_from_an_erased_document_is_gone_with_its_key_and_bytes(
+    way: str, tmp_path: Path
+) -> None:
+    pages = [Page("a.txt", "a pump", label(RITA)), Page("b.txt", "b pump", label(RITA))]
+    with store_of(tmp_path, [], pages) as store:
+        rita, parent = store.reader(RITA), store.written["files/a.txt"]
+        inputs: list[object] = [hit for hit in rita.search("pump") if hit.document == parent]
+        if way == "a document":
+            inputs = [parent]
+        if way == "an answer":
+            inputs = [rita.register_answer("a first answer of the pump", inputs)]
+        made = rita.register_answer("an answer of the pump", inputs)
+        kept = rita.register_answer("another pump", [store.written["files/b.txt"]])
+        if way == "a passage rewritten since":
+            store.write(ADA, [Page("a.txt", "a pump of other words", label(RITA))])
+        cells, key = cells_of(store, made), wrapped_key(store, made)
+        assert key is not None
+        assert store.reader(ADA).erase(parent, why="asked to")[0]["clean"]
+        assert {document.id for document in rita.list()} == {kept, store.written["files/b.txt"]}
+        for ask in (rita.text, rita.why):
+            with pytest.raises(ringfence.NotReadable):
+                ask(made)
+        assert scan(store, cells) == []
+        assert hits(raw_files(store.home), {"key": {key}}) == []
+
+
+def test_who_registered_an_answer_may_erase_it_and_nobody_elses(tmp_path: Path) -> None:
+    """She may not ingest: what she may write for herself alone she may take away."""
+    with store_of(tmp_path, [], [Page("a.txt", "a pump", label(RITA))]) as store:
+        rita = store.reader(RITA)
+        made = rita.register_answer("an answer of the pump", rita.context("pump"))
+        with pytest.raises(ringfence.Refused):
+            rita.erase(store.written["files/a.txt"], why="x")
+        with pytest.raises(ringfence.NotReadable):
+            store.reader(DORA).erase(made, why="x")
+        assert [each["documents"] for each in rita.erase(made, why="x")] == [[made]]
+        assert [document.path for document in rita.list()] == ["a.txt"]
+
+
+def test_an_answer_for_others_is_erased_by_who_may_delete_or_ingest_alone(tmp_path: Path) -> None:
+    ingests = f"p, {RITA}, acme, *, ingest, any, *, -, -, allow"
+    denied = f"p, {DORA}, acme, *, delete, any, *, -, -, deny"
+    with store_of(tmp_path, [ingests, denied], [Page("a.txt", "a pump", label(RITA))]) as store:
+        rita, dora = store.reader(RITA), store.reader(DORA)
+        made = rita.register_answer("an answer for others", rita.context("pump"), label=label(RITA))
+        own = dora.register_answer("an answer of her own", dora.context("pump"))
+        assert store.reader(ADA).revoke(RITA, "ingest", "*", why="no more") == 1
+        for reader, answer in ((rita, made), (dora, own)):
+            assert reader.text(answer).text
+            with pytest.raises(ringfence.Refused):
+                reader.erase(answer, why="x")
+
+
 @pytest.mark.xfail(
     strict=True, reason="issue 5 (part 4): an older publication may be asked for, under the rights of today"
 )

@@ -22,7 +22,7 @@ HEADING = re.compile(r"^\[(\d+)\] (.*), characters (\d+) to (\d+)$", re.MULTILIN
 
 def passage(document: str, start: int, text: str) -> Passage:
     """Return a passage of the document of this name; its id says where it stands."""
-    facts = {"path": f"{document}.txt", "title": document, "sha256": ""}
+    facts = {"path": f"{document}.txt", "title": document, "source_kind": "folder"}
     return Passage(
         f"{document}:{start}:{len(text)}", document, 1, "run", start, start + len(text), text, facts
     )
@@ -85,11 +85,11 @@ def test_the_document_of_the_best_passage_comes_first_and_its_passages_by_place(
     assert spans(choose(found, texts)) == [("b", 0, 10), ("b", 150, 160), ("a", 50, 60), ("a", 100, 111)]
 
 
-def test_what_does_not_fit_is_left_out_and_a_shorter_one_after_it_is_not() -> None:
-    texts = {"a": "x" * 300, "b": "y" * 30, "c": "z" * 9000}
-    found = [passage(name, 0, texts[name]) for name in ("c", "a", "b")]
+def test_from_the_first_that_does_not_fit_on_all_are_left_out() -> None:
+    texts = {"a": "x" * 300, "b": "y" * 9000, "c": "z" * 3}
+    found = [passage(name, 0, texts[name]) for name in ("a", "b", "c")]
     made = choose(found, texts, 200)
-    assert ([each.citation.document for each in made.passages], made.left_out) == (["a", "b"], 1)
+    assert ([each.citation.document for each in made.passages], made.left_out) == (["a"], 2)
     none = choose(found, texts, 1)
     assert (none.passages, none.used, none.left_out) == ((), (), 3)
 
