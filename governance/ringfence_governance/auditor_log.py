@@ -48,10 +48,10 @@ def log(ground: Ground, auditor: Subject) -> list[dict[str, Any]]:
         shown = [
             entry
             for record in audit_reading.records(ground.root / "audit")
-            if (entry := _log_entry(record, grant, tenant, whole)) is not None
+            if (entry := entry_of(record, grant, tenant, whole)) is not None
         ]
         if whole:
-            shown += [_policy_entry(entry, tenant) for entry in ground.history() if _is_of(entry, tenant)]
+            shown += [_policy_entry(entry, tenant) for entry in ground.history() if is_of(entry, tenant)]
             # The journal knows seconds alone: within one, changes of policy come first.
             shown.sort(key=lambda entry: (entry["at"][:SECOND_CHARACTERS], entry["verb"] != POLICY_VERB))
         return Answer([], lambda as_of: shown, plan="log", counts={"records": len(shown)})
@@ -59,7 +59,14 @@ def log(ground: Ground, auditor: Subject) -> list[dict[str, Any]]:
     return read(ground, auditor, "log", work, action="audit")
 
 
-def _log_entry(record: dict[str, Any], grant: Grant, tenant: str, whole: bool) -> dict[str, Any] | None:
+def entry_of(record: dict[str, Any], grant: Grant, tenant: str, whole: bool) -> dict[str, Any] | None:
+    """Return what an auditor is shown of one record; None if nothing.
+
+    Args:
+        record: As it stands in the log.
+        grant: His, to audit.
+        whole: Whether he may audit his tenant's policy.
+    """
     chain = record["chain"]
     pairs = list(zip(record["rows"], record["atoms"], strict=True))
     shown = [row for row, atom in pairs if atom in grant.atoms]
@@ -87,7 +94,7 @@ def _log_entry(record: dict[str, Any], grant: Grant, tenant: str, whole: bool) -
     }
 
 
-def _is_of(entry: Entry, tenant: str) -> bool:
+def is_of(entry: Entry, tenant: str) -> bool:
     """Whether a change of policy is of this tenant, or of every tenant."""
     change = entry.change
     if change.row is not None:
@@ -114,13 +121,13 @@ def _policy_entry(entry: Entry, tenant: str) -> dict[str, Any]:
         "counts": {},
         "duration_ms": 0,
         "record": "",
-        "row": _what(entry.change),
+        "row": text_of(entry.change),
         "why": entry.why,
         "ticket": entry.ticket,
     }
 
 
-def _what(change: Change) -> str:
+def text_of(change: Change) -> str:
     """Return a row as a line of `policy.csv`, a label as name and fields, a document as id, old and new label."""
     if change.row is not None:
         return ", ".join(to_fields(change.row))

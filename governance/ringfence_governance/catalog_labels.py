@@ -7,6 +7,7 @@ new meaning, and each meaning keeps the sequence number it began at.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select
@@ -57,6 +58,38 @@ def load(
     if kept is not None:
         return kept.changed(number, entries)
     return LabelTable(number, {entry.atom: entry for entry in entries})
+
+
+@dataclass(frozen=True, slots=True)
+class LabelVersion:
+    """One meaning of one label.
+
+    Args:
+        sequence: Catalog number it began at.
+        at: UTC.
+        entry: The label as it was meant from then on.
+    """
+
+    sequence: int
+    at: str
+    entry: LabelEntry
+
+
+def versions(catalog: Catalog, connection: Connection, *, until: int) -> tuple[LabelVersion, ...]:
+    """Return every meaning every label has had, the oldest first.
+
+    Args:
+        until: Catalog number of the last change that counts.
+    """
+    made = schema.label_versions
+    rows = connection.execute(
+        select(*schema.labels.c, made.c.sequence.label("since"), made.c.definition, schema.entries.c.at)
+        .join(made, made.c.atom == schema.labels.c.atom)
+        .join(schema.entries, schema.entries.c.sequence == made.c.sequence)
+        .where(made.c.sequence <= until)
+        .order_by(made.c.sequence, made.c.atom)
+    )
+    return tuple(LabelVersion(int(row.since), str(row.at), _entry(catalog, row)) for row in rows)
 
 
 def intern_value(catalog: Catalog, label: Label) -> LabelEntry:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import (
     answers,
@@ -47,6 +47,9 @@ from .policy_text import PolicyBundle
 from .reading import Answer, GrantedReader
 from .subjects import Subject
 from .vector_models import VectorModel
+
+if TYPE_CHECKING:
+    from .audit_desk import AuditDesk
 
 T = TypeVar("T")
 
@@ -221,6 +224,13 @@ class Door:
     def log(self, auditor: Subject) -> list[dict[str, Any]]:
         """See :func:`auditor_log.log`."""
         return auditor_log.log(self.__ground, auditor)
+
+    def audit_desk(self, auditor: Subject, *, since: str | None = None) -> AuditDesk:
+        """See :func:`audit_desk.open_desk`."""
+        # Needed only here: DuckDB is loaded for who audits.
+        from . import audit_desk
+
+        return audit_desk.open_desk(self.__ground, auditor, since=since)
 
     def verify_log(self, auditor: Subject, *, witness: str | None = None) -> dict[str, Any]:
         """See :func:`log_checks.verify`."""

@@ -164,14 +164,22 @@ def keep_certificate(ground: Ground, entry: Entry, made: Mapping[str, Any]) -> s
 
 
 def kept_certificate(ground: Ground, entry: Entry) -> dict[str, Any]:
-    """Return the certificate of a finished erasure.
+    """Return the certificate of a finished erasure; see :func:`certificate_of`."""
+    return certificate_of(ground, entry.erasure_id, entry.certificate or "")
+
+
+def certificate_of(ground: Ground, erasure_id: str, digest: str) -> dict[str, Any]:
+    """Return the certificate that the store keeps of an erasure.
+
+    Args:
+        digest: As the ledger names it.
 
     Raises:
         StoreCorrupt: It is not in the store any more, or was changed.
     """
-    path = ground.root / FOLDER / f"{entry.erasure_id}.json"
+    path = ground.root / FOLDER / f"{erasure_id}.json"
     data = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(data).hexdigest() != entry.certificate:
+    if hashlib.sha256(data).hexdigest() != digest:
         raise StoreCorrupt(
             "the certificate of an erasure is missing or was changed; what it says is not known"
         )

@@ -80,9 +80,13 @@ class LanceTables:
 
     def holds(self, name: str, version: int) -> bool:
         """Say whether a version of a table is still kept."""
+        return version in self.held(name)
+
+    def held(self, name: str) -> frozenset[int]:
+        """Return the versions of a table that are still kept."""
         dataset = self._open(name)
         with _named(f"the {name} table", "read"):
-            return any(kept["version"] == version for kept in dataset.versions())
+            return frozenset(int(kept["version"]) for kept in dataset.versions())
 
     def count(self, name: str, version: int, atoms: Collection[int]) -> int:
         """Return how many rows carry one of `atoms`."""

@@ -51,7 +51,7 @@ def who_may(snapshot: Snapshot, table: LabelTable, entry: LabelEntry, action: st
         labels = [label for _, label in table.definitions(entry)]
     except KeyError:
         return Readers((), {})
-    actors, purposes = _candidates(snapshot.rows, labels, entry.tenant)
+    actors, purposes = candidates(snapshot.rows, labels, entry.tenant)
 
     def those_who_may(tried: Iterable[str], purpose: str) -> tuple[str, ...]:
         return tuple(sorted(authority.allowed_among(snapshot, tried, purpose, entry, table, action, now)))
@@ -78,7 +78,7 @@ def what_may(
     return tuple(table.entries[atom] for atom in sorted(atoms))
 
 
-def _candidates(rows: PolicyRows, labels: Iterable[Label], tenant: str) -> tuple[set[str], set[str]]:
+def candidates(rows: PolicyRows, labels: Iterable[Label], tenant: str) -> tuple[set[str], set[str]]:
     """Return the tenant's actors whom the policy or a label names, and the purposes that can matter."""
     names, purposes = set[str](), set[str]()
     narrower: dict[str, list[str]] = defaultdict(list)

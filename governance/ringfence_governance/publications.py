@@ -72,6 +72,17 @@ def newest_few(connection: Connection, count: int, *, after: int) -> tuple[Publi
     return tuple(map(_publication, rows))
 
 
+def until(connection: Connection, sequence: int) -> tuple[tuple[str, Publication], ...]:
+    """Return (time, publication) of every publication up to a catalog number, the oldest first."""
+    rows = connection.execute(
+        select(schema.publications.c.sequence, schema.publications.c.versions, schema.entries.c.at)
+        .join(schema.entries, schema.entries.c.sequence == schema.publications.c.sequence)
+        .where(schema.publications.c.sequence <= sequence)
+        .order_by(schema.publications.c.sequence)
+    )
+    return tuple((str(row.at), _publication(row)) for row in rows)
+
+
 def first(connection: Connection) -> int:
     """Return the number of the first publication, which making the store made."""
     return int(connection.execute(select(func.min(schema.publications.c.sequence))).scalar() or 0)

@@ -116,6 +116,43 @@ def running(
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run as it stands in the catalog.
+
+    Args:
+        state: START while it lasts, then COMPLETE, FAIL or ABORT.
+        ended_at: UTC; empty while it lasts.
+        who: The subject it ran for; empty for the one that made the store.
+    """
+
+    run_id: str
+    job: str
+    state: str
+    started_at: str
+    ended_at: str
+    who: str
+
+
+def rows(ground: Ground) -> tuple[RunRow, ...]:
+    """Return all runs, the oldest first."""
+    with ground.catalog.read() as connection:
+        found = connection.execute(
+            select(schema.runs).order_by(schema.runs.c.started_at, schema.runs.c.run_id)
+        )
+        return tuple(
+            RunRow(
+                row.run_id,
+                row.job,
+                row.state,
+                row.started_at,
+                row.ended_at or "",
+                json.loads(ground.catalog.open(row.detail, "run", row.run_id)).get("chain", [""])[0],
+            )
+            for row in found
+        )
+
+
 def end_left(ground: Ground, lease: WriterLease) -> None:
     """End the runs of writers that died or were expelled, and forget the keys they left.
 

@@ -13,10 +13,11 @@ from ringfence_governance.errors import InvalidInput
 from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.subjects import Subject
 
+from .candidates import Embed
 from .context_choice import Chosen, chosen
 from .contexts import Context, Limit
 from .questions import Question
-from .search import Embed, Found, found
+from .search import Found, found
 
 TOKENS_MAX = 4000
 """Budget of a context whose caller names none."""

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from ringfence_retrieval.filters import Filter, field
     from ringfence_retrieval.results import Counts, DocumentList, DocumentText, Explanation, Hit, SearchResult
 
+    from .audit_database import AuditDatabase, AuditRows
     from .reader import Reader
-    from .store import Store, create, open  # noqa: A004
+    from .store import Store, audit, create, open  # noqa: A004
 
 __version__ = "0.1.0"
 
@@ -69,12 +70,15 @@ _HOMES = {
         "Hit",
         "SearchResult",
     ),
+    "ringfence.audit_database": ("AuditDatabase", "AuditRows"),
     "ringfence.reader": ("Reader",),
-    "ringfence.store": ("Store", "create", "open"),
+    "ringfence.store": ("Store", "audit", "create", "open"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AuditDatabase",
+    "AuditRows",
     "AuditUnavailable",
     "Citation",
     "Context",
@@ -102,6 +106,7 @@ __all__ = [
     "Summary",
     "WriteRefused",
     "__version__",
+    "audit",
     "create",
     "field",
     "open",

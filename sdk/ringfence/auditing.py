@@ -1,4 +1,4 @@
-"""What an auditor may do with a store's audit log: verify it, sign it, prove a record; and keep it bounded.
+"""What an auditor may do: ask in SQL; verify the audit log, sign it, prove a record, keep it bounded.
 
 Promise: each call is a record of the log itself; who may not is told nothing
 of what stands in it.
@@ -6,22 +6,41 @@ of what stands in it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ringfence_governance.door import Door
 from ringfence_governance.subjects import Subject
 
 from .boundary import public
 
+if TYPE_CHECKING:
+    from .audit_database import AuditDatabase
+
 
 class Auditing:
-    """The part of a :class:`Reader` that is about the audit log as a whole."""
+    """The part of a :class:`Reader` that is for auditors."""
 
     __slots__ = ("__door", "__subject")
 
     def __init__(self, door: Door, subject: Subject) -> None:
         self.__door = door
         self.__subject = subject
+
+    @public
+    def audit_database(self, *, since: str | None = None) -> AuditDatabase:
+        """Open what this subject may audit as tables, to be asked in SQL: lineage, rights, reads, changes.
+
+        Args:
+            since: UTC, `YYYY-MM-DDTHH:MM:SSZ`: who might read is worked out from then on; None for all time.
+
+        Raises:
+            Refused: This subject may audit nothing here.
+            InvalidInput: The time is malformed.
+        """
+        # Needed only here: DuckDB is loaded for who audits.
+        from .audit_database import AuditDatabase
+
+        return AuditDatabase(self.__door.audit_desk(self.__subject, since=since))
 
     @public
     def verify_log(self, *, witness: str | None = None) -> dict[str, Any]:

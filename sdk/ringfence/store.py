@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from .audit_database import AuditDatabase
+
 SourceLike = str | Path | Source | Iterable[Document]
 
 
@@ -264,3 +266,43 @@ def open(  # noqa: A001
         )
     door.limit_memory(bytes_max)
     return Store(door, path, embedder, None)
+
+
+@public
+def audit(
+    path: str | Path,
+    as_user: str | None = None,
+    *,
+    via: Sequence[str] = (),
+    purpose: str = "",
+    since: str | None = None,
+    catalog: str | None = None,
+    storage_options: Mapping[str, str] | None = None,
+    witness: str | None = None,
+) -> AuditDatabase:
+    """Open a store that stands for an auditor: its lineage, rights and reads as tables, to be asked in SQL.
+
+    Closing what it returns closes the store.
+
+    Args:
+        path: The store's folder, or `s3://BUCKET/PREFIX`.
+        as_user: As in :meth:`Store.as_user`, with `via` and `purpose`.
+        since: As in :meth:`Reader.audit_database`.
+        catalog: As in :func:`open`.
+        storage_options: As in :func:`create`.
+        witness: As in :func:`create`.
+
+    Raises:
+        Refused: This subject may audit nothing here.
+        StoreError: There is no store, or it is of another version.
+        KeyUnavailable: Its key is missing or may not be used.
+    """
+    from .audit_database import AuditDatabase
+
+    subject = Subject(local_user() if as_user is None else as_user, tuple(via), purpose)
+    door = Door.open(path, catalog=catalog, storage_options=storage_options, audit=settings(witness))
+    try:
+        return AuditDatabase(door.audit_desk(subject, since=since), door.close)
+    except BaseException:
+        door.close()
+        raise

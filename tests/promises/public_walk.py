@@ -32,7 +32,11 @@ ENGINES = (
 
 INNER = {
     "Answer",
+    "AuditDesk",
+    "AuditFacts",
     "AuditLog",
+    "AuditScope",
+    "AuditSession",
     "Catalog",
     "CheckpointFile",
     "CheckpointKeeper",

@@ -120,6 +120,7 @@ def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
     """Yield the answers to who may not administer and asks all the same, about names there are and are not."""
     yield "log", bytes_of(lambda: list(reader.log()))
     yield "policy", bytes_of(lambda: list(reader.policy()))
+    yield "audit_database", bytes_of(reader.audit_database)
     yield "verify_log", bytes_of(reader.verify_log)
     yield "sign_log", bytes_of(reader.sign_log)
     yield "keep_log", bytes_of(lambda: reader.keep_log(days=0))

@@ -32,6 +32,7 @@ from typing import Any
 import pytest
 
 import ringfence
+from ringfence_governance.audit_schema import SCHEMAS
 from ringfence_governance.door import Door
 from ringfence_governance.reading import Answer
 from ringfence_governance.subjects import Subject
@@ -175,6 +176,12 @@ def read_everything(scene: Scene, who: str) -> None:
         scene.keep(who, "why_for", reader.why_for(RITA, hidden))
         scene.keep(who, "what_for", reader.what_for(DORA))
         scene.keep(who, "log", reader.log())
+        tables = reader.audit_database()
+        scene.keep(who, "audit_database", tables)
+        for query in (*(f"FROM {name}" for name in SCHEMAS), "FROM who_can(?)"):
+            scene.keep(who, query, tables.sql(query, [hidden] if "?" in query else []))
+        scene.keep_error(who, "sql that fails", lambda: tables.sql("SELECT error(owner) FROM labels"))
+        scene.keep_error(who, "sql that is none", lambda: tables.sql("ATTACH 'x'"))
     if who == ADA:
         scene.keep(who, "policy", reader.policy())
         scene.keep(who, "diff_policy", reader.diff_policy(scene.path.parent / "policy"))
@@ -199,6 +206,7 @@ def refusals(
         yield "why_for", lambda: reader.why_for(DORA, hidden)
         yield "what_for", lambda: reader.what_for(DORA)
         yield "log", reader.log
+        yield "audit_database", reader.audit_database
     if who != ADA:
         yield "policy", reader.policy
         yield "grant", lambda: reader.grant(who, "read", "acme/label:secretlabelname", why="mine")

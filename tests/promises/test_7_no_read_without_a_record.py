@@ -108,6 +108,7 @@ READS: dict[str, tuple[str, Call]] = {
     "what": (RITA, lambda reader, _: reader.what()),
     "what_for": (OLGA, lambda reader, _: reader.what_for(RITA)),
     "log": (OLGA, lambda reader, _: reader.log()),
+    "audit_database": (OLGA, lambda reader, _: reader.audit_database()),
     "verify_log": (OLGA, lambda reader, _: reader.verify_log()),
     "sign_log": (OLGA, lambda reader, _: reader.sign_log()),
     "prove_record": (OLGA, lambda reader, known: reader.prove_record(known["record"])),
@@ -158,6 +159,7 @@ REFUSED: dict[str, tuple[str, Call]] = {
     "who": (RITA, lambda reader, known: reader.who(known["open.txt"])),
     "what_for": (RITA, lambda reader, _: reader.what_for(DORA)),
     "log": (RITA, lambda reader, _: reader.log()),
+    "audit_database": (RITA, lambda reader, _: reader.audit_database()),
     "verify_log": (RITA, lambda reader, _: reader.verify_log()),
     "sign_log": (RITA, lambda reader, _: reader.sign_log()),
     "prove_record": (RITA, lambda reader, known: reader.prove_record(known["record"])),
@@ -241,6 +243,9 @@ def rows_that_left(name: str, found: Any, known: dict[str, str]) -> list[str]:
         return best
     if name in ("text", "why"):
         return [known["open.txt"]]
+    if name == "audit_database":
+        told = found.sql("FROM nodes WHERE kind IN ('document', 'passage')")
+        return [row["id"] for row in told]
     return [known["secret.txt"]] if name in ("why_for", "who") else []
 
 

@@ -1,0 +1,459 @@
+"""An auditor's tables: who may open them, what they hold, what they refuse, and that each question is recorded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ringfence_governance import audit_session
+from ringfence_governance.audit_desk import AuditDesk
+from ringfence_governance.audit_macros import MACROS
+from ringfence_governance.audit_schema import SCHEMAS
+from ringfence_governance.audit_session import AuditSession
+from ringfence_governance.errors import InvalidInput, RecheckFailed, Refused, RingfenceError
+
+from .past_times import BOB, DEX, DORA, HAL, HR_GRANT, LEE, OLGA, OTTO, PAYROLL, PROJECT, redefine
+from .worlds import ADMIN, WHY, World, copy_world, draft, label, subject
+
+REPO = Path(__file__).resolve().parents[2]
+PAGE = (REPO / "docs" / "audit-sql.md").read_text("utf-8")
+CANARIES = ("canteen", "ninety", "meridian", "tarnfield", "foundry", "a note of ann")
+"""Words of the documents of the world."""
+OTHERS = ("borealis", "plans")
+"""What there is of another tenant."""
+
+
+def rows(desk: AuditDesk, query: str, *parameters: object) -> list[dict[str, Any]]:
+    found = desk.ask(query, parameters)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def everything(desk: AuditDesk) -> str:
+    """All that stands in any table, those that are worked out later too."""
+    return json.dumps({name: rows(desk, f"FROM {name}") for name in SCHEMAS}, default=str)
+
+
+@pytest.fixture(scope="module")
+def used(filled_template: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A store in which something was read, changed, made from others and erased. Nobody changes it."""
+    world = copy_world(filled_template, tmp_path_factory.mktemp("used"))
+    world.clock.advance(10)
+    world.add("p", ADMIN, "acme", "*", "read", "any", "*", "-", "-", "allow")
+    seen = world.see(ADMIN).ids
+    world.see(HAL)
+    world.put(
+        draft("sum.txt", "the sum of both", label(DORA, HAL), parents=[seen["public.txt"], seen["ann.txt"]])
+    )
+    world.clock.advance(10)
+    world.add(*HR_GRANT)
+    (gone,) = world.put(draft("gone.txt", "soon to be erased", PAYROLL))
+    world.see(HAL)
+    world.clock.advance(30)
+    world.remove(*HR_GRANT)
+    redefine(world, PROJECT, LEE)
+    world.door.erase(subject(DEX), [gone], WHY)
+    world.see(BOB)
+    world.ground.checkpoints.checkpoint(sweep=True)
+    world.clock.advance(10)
+    yield world
+    world.door.close()
+
+
+@pytest.fixture(scope="module")
+def desk(used: World) -> AuditDesk:
+    return used.door.audit_desk(subject(OLGA))
+
+
+# Every macro
+
+
+EXAMPLES = dict(re.findall(r"^## `(\w+)\([^`]*\)`\n.*?```sql\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL))
+
+
+def test_every_macro_has_a_heading_with_its_parameters_and_an_example() -> None:
+    headings = re.findall(r"^## `(\w+\([^`]*\))`", PAGE, re.MULTILINE)
+    assert headings == [macro.call for macro in MACROS]
+    assert list(EXAMPLES) == [macro.name for macro in MACROS]
+
+
+def test_every_table_is_named_on_the_page() -> None:
+    listed = set(re.findall(r"`(\w+)`", PAGE.split("## The tables")[1]))
+    assert listed >= SCHEMAS.keys()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_example_gives_rows(name: str, desk: AuditDesk, used: World) -> None:
+    erased = rows(desk, "FROM erasures")[0]["document"]
+    document = used.see(ADMIN).ids["public.txt"]
+    passage = rows(desk, "FROM nodes WHERE kind = 'passage' AND document = ?", document)[0]["id"]
+    query = EXAMPLES[name].replace("DOCUMENT", document).replace("PASSAGE", passage).replace("ERASED", erased)
+    found = desk.ask(query)
+    assert name in found.asked
+    assert found.rows
+
+
+# What they hold
+
+
+def test_no_content_is_in_any_table(desk: AuditDesk, used: World) -> None:
+    told = everything(desk)
+    texts = " ".join([*used.see(ADMIN).texts, *used.see(DORA).texts])
+    assert all(word in texts for word in ("canteen", "ninety"))
+    assert [word for word in CANARIES if word in told] == []
+    assert len(told) > 10_000
+
+
+def test_nothing_of_another_tenant_is_in_any_table(desk: AuditDesk) -> None:
+    told = everything(desk)
+    assert [word for word in OTHERS if word in told] == []
+
+
+def test_the_path_of_a_document_is_there_for_who_may_read_it_and_for_no_other(used: World) -> None:
+    assert {row["path"] for row in rows(used.door.audit_desk(subject(OLGA)), "FROM documents")} == {
+        "public.txt",
+        None,
+    }
+    used.add("p", ADMIN, "acme", "*", "audit", "any", "*", "-", "-", "allow")
+    paths = {row["path"] for row in rows(used.door.audit_desk(subject(ADMIN)), "FROM documents")}
+    assert paths - {None} == set(used.see(ADMIN).paths)
+    assert None in paths
+    used.remove("p", ADMIN, "acme", "*", "audit", "any", "*", "-", "-", "allow")
+
+
+def test_a_name_that_casbin_refuses_when_asked_again_leaves_with_nothing(
+    used: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ringfence_governance import audit_desk
+
+    real = audit_desk.authority.allowed
+
+    def refusing(snapshot: Any, asked: Any, entry: Any, table: Any, action: str, at: str) -> bool:
+        return action != "read" and real(snapshot, asked, entry, table, action, at)
+
+    monkeypatch.setattr(audit_desk.authority, "allowed", refusing)
+    with pytest.raises(RecheckFailed):
+        used.door.audit_desk(subject(OLGA))
+
+
+def test_who_may_audit_one_label_is_told_of_it_alone_and_of_the_rest_a_number(used: World) -> None:
+    desk = used.door.audit_desk(subject(OTTO))
+    assert {row["label"] for row in rows(desk, "FROM labels")} == {PROJECT}
+    assert {row["label"] for row in rows(desk, "FROM nodes WHERE kind <> 'source'")} == {PROJECT}
+    assert {row["label"] for row in rows(desk, "FROM record_rows")} == {PROJECT}
+    assert {row["label"] for row in rows(desk, "FROM access")} == {PROJECT}
+    for name in ("policy", "erasures", "log_chain", "log_parts"):
+        assert rows(desk, f"FROM {name}") == [], name
+    hidden = {row["kind"]: row["count"] for row in rows(desk, "FROM hidden")}
+    whole = used.door.audit_desk(subject(OLGA))
+    count = {
+        name: rows(whole, f"SELECT count(*) AS n FROM {name}")[0]["n"] for name in ("labels", "documents")
+    }
+    assert (hidden["labels"], hidden["documents"]) == (count["labels"] - 1, count["documents"] - 1)
+    told = everything(desk)
+    others = [row["id"] for row in rows(whole, "FROM nodes WHERE label <> ?", PROJECT)]
+    assert [each for each in [*others, "payroll", "hr", "merger"] if each in told] == []
+
+
+def test_what_was_made_under_other_labels_is_a_number(filled: World) -> None:
+    filled.add("p", ADMIN, "acme", "*", "read", "any", "*", "-", "-", "allow")
+    filled.add("p", ADMIN, "acme", "*", "declassify", "any", "*", "-", "-", "allow")
+    start = filled.see(ADMIN).ids["project.txt"]
+    (between,) = filled.put(draft("between.txt", "hidden from otto\nboth", PAYROLL, parents=[start]))
+    filled.put(draft("end.txt", "hidden too", PROJECT, parents=[between]))
+    desk = filled.door.audit_desk(subject(OTTO))
+    found = rows(desk, "FROM descendants(?)", start)
+    assert between not in everything(desk)
+    # Two documents and their three passages.
+    assert {row["id"]: row["hidden"] for row in found if row["kind"] != "passage"} == {None: 5}
+    whole = rows(filled.door.audit_desk(subject(OLGA)), "FROM descendants(?)", start)
+    assert len([row for row in whole if row["id"]]) == 5 + len([row for row in found if row["id"]])
+    assert [row for row in whole if row["hidden"]] == []
+
+
+# Who may, and for how long
+
+
+def test_who_may_audit_nothing_opens_nothing_and_that_is_recorded(used: World) -> None:
+    with pytest.raises(Refused):
+        used.door.audit_desk(subject(HAL))
+    last = used.records()[-1]
+    assert (last["verb"], last["outcome"], last["chain"][0]["actor"]) == ("audit_open", "refused", HAL)
+
+
+def test_opening_and_each_question_are_records_before_the_answer_leaves(used: World) -> None:
+    desk = used.door.audit_desk(subject(OLGA))
+    opened = used.records()[-1]
+    nodes = rows(desk, "FROM nodes WHERE kind IN ('document', 'passage')")
+    assert (opened["verb"], opened["action"], opened["rows"]) == (
+        "audit_open",
+        "audit",
+        [row["id"] for row in nodes],
+    )
+    secret = "a-word-in-the-question"
+    desk.ask("SELECT count(*) FROM runs() WHERE job <> ?", [secret])
+    asked = used.records()[-1]
+    assert (asked["verb"], asked["plan"], asked["counts"]) == ("audit_sql", "sql runs", {"rows": 1})
+    assert asked["query"]
+    assert secret not in json.dumps(asked)
+
+
+def test_a_question_that_fails_is_recorded_too_since_an_error_may_tell_a_value(used: World) -> None:
+    desk = used.door.audit_desk(subject(OLGA))
+    with pytest.raises(InvalidInput, match="acme/user:dora"):
+        desk.ask("SELECT error(owner) FROM labels WHERE label = ?", [PAYROLL])
+    assert (used.records()[-1]["verb"], used.records()[-1]["plan"]) == ("audit_sql", "sql failed")
+
+
+def test_no_answer_leaves_without_its_record(used: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = used.door.audit_desk(subject(OLGA))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ringfence_governance.audit_log.os.fdatasync", full)
+    with pytest.raises(RingfenceError, match="audit log cannot be written"):
+        desk.ask("FROM labels")
+
+
+def test_it_shows_what_stood_when_it_was_opened_and_nothing_later(filled: World) -> None:
+    desk = filled.door.audit_desk(subject(OLGA))
+    before = rows(desk, "FROM about"), rows(desk, "FROM documents"), rows(desk, "FROM access")
+    filled.clock.advance(5)
+    filled.put(draft("later.txt", "later", PAYROLL))
+    filled.add(*HR_GRANT)
+    assert (rows(desk, "FROM about"), rows(desk, "FROM documents"), rows(desk, "FROM access")) == before
+    again = filled.door.audit_desk(subject(OLGA))
+    assert (again.at, again.as_of) != (desk.at, desk.as_of)
+    assert len(rows(again, "FROM documents")) == len(before[1]) + 1
+
+
+@pytest.mark.parametrize(
+    ("opener", "change"),
+    [
+        (OLGA, ("p", OLGA, "acme", "*", "audit", "any", "*", "-", "-", "deny")),
+        (OLGA, ("p", OLGA, "acme", PAYROLL, "audit", "any", "*", "-", "-", "deny")),
+        (OTTO, ("p", OTTO, "acme", PROJECT, "audit", "any", "*", "-", "-", "deny")),
+        # It names documents under that label, that she may read no more.
+        (OLGA, ("p", OLGA, "acme", "acme/label:staff", "read", "any", "*", "-", "-", "deny")),
+    ],
+)
+def test_who_lost_a_right_is_told_nothing_more_by_what_he_opened_before(
+    filled: World, opener: str, change: tuple[str, ...]
+) -> None:
+    desk = filled.door.audit_desk(subject(opener))
+    assert rows(desk, "FROM labels")
+    filled.add(*change)
+    with pytest.raises(Refused):
+        desk.ask("SELECT 1")
+    assert filled.records()[-1]["outcome"] == "refused"
+
+
+def test_after_an_erasure_it_is_opened_anew(filled: World) -> None:
+    document = filled.see(DORA).ids["pay/salaries.txt"]
+    desk = filled.door.audit_desk(subject(OLGA))
+    assert rows(desk, "FROM documents WHERE id = ?", document)
+    filled.door.erase(subject(DEX), [document], WHY)
+    with pytest.raises(Refused, match="erased"):
+        desk.ask("FROM documents")
+    again = filled.door.audit_desk(subject(OLGA))
+    assert rows(again, "FROM documents WHERE id = ?", document) == []
+    assert rows(again, "FROM erasure_proof(?)", document)[0]["rows_there"] == 0
+
+
+# The lock
+
+
+ATTACKS = [
+    "COPY labels TO 'STOLEN'",
+    "COPY (SELECT 1) TO 'STOLEN' (FORMAT parquet)",
+    "EXPORT DATABASE 'STOLEN'",
+    "SELECT * FROM read_csv('/etc/passwd')",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM read_blob('/etc/passwd')",
+    "SELECT * FROM read_parquet('/etc/passwd')",
+    "SELECT * FROM read_json('/etc/passwd')",
+    "SELECT * FROM sniff_csv('/etc/passwd')",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM '/etc/passwd'",
+    "FROM query('SELECT 1')",
+    "FROM query_table('labels')",
+    "ATTACH 'STOLEN'",
+    "ATTACH ':memory:' AS more",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "SET enable_external_access = true",
+    "SET lock_configuration = false",
+    "SET threads = 1",
+    "RESET memory_limit",
+    "PRAGMA enable_profiling",
+    "PRAGMA database_list",
+    "CALL enable_logging()",
+    "CREATE SECRET s (TYPE s3)",
+    "CREATE PERSISTENT SECRET s (TYPE s3)",
+    "FROM duckdb_secrets()",
+    "FROM which_secret('s3://x', 's3')",
+    "SELECT current_setting('secret_directory')",
+    "SELECT write_log('x')",
+    "CREATE TABLE mine AS SELECT 1",
+    "CREATE MACRO mine() AS 1",
+    "CREATE OR REPLACE MACRO who_can(asked) AS TABLE SELECT 1",
+    "DELETE FROM records",
+    "UPDATE records SET subject = NULL",
+    "INSERT INTO policy (number) VALUES (1)",
+    "DROP TABLE records",
+    "WITH gone AS (DELETE FROM records RETURNING *) SELECT * FROM gone",
+    "BEGIN TRANSACTION",
+    "COMMIT",
+    "ROLLBACK; COMMIT",
+    "PREPARE p AS SELECT 1",
+    "SET VARIABLE x = 1",
+    "SELECT 1; SELECT 2",
+    "IMPORT DATABASE 'STOLEN'",
+    "CHECKPOINT",
+    "FROM pandas_scan(1)",
+    "FROM duckdb_settings()",
+    "EXPLAIN ANALYZE DELETE FROM records",
+    "SELECT * FROM documents WHERE id IN (SELECT content FROM read_text('/etc/passwd'))",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_reaches_beyond_the_tables_is_refused(attack: str, desk: AuditDesk, tmp_path: Path) -> None:
+    stolen = tmp_path / "stolen"
+    with pytest.raises(InvalidInput):
+        desk.ask(attack.replace("STOLEN", str(stolen)))
+    assert not stolen.exists()
+    assert rows(desk, "SELECT count(*) AS n FROM records")[0]["n"] > 0
+
+
+BY_ITSELF = [
+    "COPY labels TO 'STOLEN'",
+    "SELECT * FROM read_csv('/etc/passwd')",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "ATTACH 'STOLEN'",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "SET enable_external_access = true",
+    "SET lock_configuration = false",
+    "SET allowed_directories = ['/']",
+    "RESET memory_limit",
+    "PRAGMA enable_profiling",
+    "CREATE SECRET s (TYPE s3)",
+    "SELECT * FROM bystander",
+    "EXPORT DATABASE 'STOLEN'",
+]
+
+
+@pytest.mark.parametrize("attack", BY_ITSELF)
+def test_duckdb_refuses_by_its_own_lock_what_a_question_would_get_past_the_parser(
+    attack: str, desk: AuditDesk, tmp_path: Path
+) -> None:
+    """The second wall: asked of the connection itself, as if the first were not there."""
+    bystander = __import__("pyarrow").table({"a": [1]})
+    assert bystander.num_rows == 1
+    connection = desk._session._connection
+    with pytest.raises(duckdb.Error):
+        connection.execute(attack.replace("STOLEN", str(tmp_path / "stolen"))).fetchall()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_rows_are_an_error_and_never_a_part(
+    desk: AuditDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_session, "ROWS_MAX", 5)
+    assert len(desk.ask("FROM range(5)").rows) == 5
+    with pytest.raises(InvalidInput, match="more than 5 rows"):
+        desk.ask("FROM range(6)")
+    assert len(desk.ask("FROM range(3)").rows) == 3
+
+
+@pytest.mark.parametrize(
+    "query", ["", " ", "SELEC 1", "SELECT * FROM nowhere", "SELECT ?", "\0", "x" * 200_000, None]
+)
+def test_what_is_no_question_is_an_error(query: Any, desk: AuditDesk) -> None:
+    with pytest.raises(InvalidInput):
+        desk.ask(query)
+    assert desk.ask("SELECT 1").rows == ((1,),)
+
+
+def test_too_much_to_work_out_is_an_error_and_never_a_part(
+    used: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ringfence_governance import audit_access
+
+    monkeypatch.setattr(audit_access, "DECISIONS_MAX", 30)
+    monkeypatch.setattr(audit_access, "REASONS_MAX", 10)
+    desk = used.door.audit_desk(subject(OLGA))
+    for query in ("FROM access", "FROM who_can('x')", "FROM reasons"):
+        with pytest.raises(InvalidInput, match=r"expected (fewer|at most)"):
+            desk.ask(query)
+    narrowed = used.door.audit_desk(subject(OLGA), since=desk.at)
+    assert rows(narrowed, "FROM access")
+
+
+def test_a_time_before_what_was_opened_is_an_error(used: World) -> None:
+    whole = used.door.audit_desk(subject(OLGA))
+    (document, *_) = [row["id"] for row in rows(whole, "FROM documents ORDER BY id")]
+    narrowed = used.door.audit_desk(subject(OLGA), since="2026-06-01T00:00:30Z")
+    asked = "SELECT subject, purpose FROM who_could(?, ?)"
+    for at in ("2026-06-01T00:00:30Z", "2026-06-01T00:00:45Z"):
+        assert rows(narrowed, asked, document, at) == rows(whole, asked, document, at)
+    with pytest.raises(InvalidInput, match="before what was opened"):
+        rows(narrowed, asked, document, "2026-06-01T00:00:29Z")
+    with pytest.raises(InvalidInput, match="to come"):
+        rows(narrowed, asked, document, "2999-01-01")
+
+
+# The log
+
+
+def test_a_record_that_was_changed_is_found_in_sql(filled: World) -> None:
+    filled.see(HAL)
+    filled.see(HAL)
+    segment = newest_segment(filled)
+    lines = segment.read_text("ascii").splitlines()
+    number = len(lines) - 1
+    lines[number - 1] = lines[number - 1].replace('"plan":"exact"', '"plan":"other"')
+    segment.write_text("".join(f"{line}\n" for line in lines), "ascii")
+    (found,) = rows(filled.door.audit_desk(subject(OLGA)), "FROM verify_log()")
+    assert (found["holds"], found["first_bad"]) == (False, f"{segment.stem}:{number}")
+    assert "digest" in found["finding"]
+    assert filled.door.verify_log(subject(OLGA))["findings"][0]["number"] == number
+
+
+def test_a_record_that_was_dropped_and_a_tail_that_was_cut_are_found_in_sql(filled: World) -> None:
+    for _ in range(4):
+        filled.see(HAL)
+    filled.ground.checkpoints.checkpoint(sweep=True)
+    segment = newest_segment(filled)
+    lines = segment.read_text("ascii").splitlines()
+
+    def verified(kept: list[str]) -> dict[str, Any]:
+        segment.write_text("".join(f"{line}\n" for line in kept), "ascii")
+        with closing(filled.second().door) as door:
+            (found,) = rows(door.audit_desk(subject(OLGA)), "FROM verify_log()")
+        return found
+
+    assert verified(lines)["holds"]
+    assert verified([*lines[:1], *lines[2:]])["first_bad"] == f"{segment.stem}:3"
+    assert "checkpoint" in verified(lines[:-1])["finding"]
+
+
+def newest_segment(world: World) -> Path:
+    return world.path / "audit" / f"{world.records()[-1]['segment']}.jsonl"
+
+
+def test_what_cannot_be_pickled_is_not(desk: AuditDesk) -> None:
+    import pickle
+
+    for each in (desk, desk._session):
+        with pytest.raises(TypeError):
+            pickle.dumps(each)
+    assert isinstance(desk._session, AuditSession)
