@@ -6,6 +6,7 @@ when a store is opened; a test may pass its own, a user of the SDK cannot.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -63,3 +64,11 @@ class Ambient:
     def new_key(self, purpose: str, name: str = "") -> bytes:
         """Return a fresh key of 32 bytes."""
         return self.randomness.draw(32, f"key:{purpose}", name)
+
+
+def software_version() -> str:
+    """Return the version of this software."""
+    try:
+        return importlib.metadata.version("ringfence")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from . import erasure_ledger, journal, manifest, publications, retention, rows, runs
+from . import erasure_ledger, ingest_lineage, journal, manifest, publications, retention, rows, runs
 from .drafts import ANSWER, ChunkDraft, DocumentDraft, LabelChoice, SourceIdentity
 from .errors import InvalidInput, NotReadable, Refused, WriteRefused
 from .floors import Floors
@@ -170,9 +170,9 @@ def _publish(
     content = manifest.content_digest(ground, source_id, draft.path, draft.sha256, JOB)
     held = {digest: Held(document_id, digest, content, entry.atom, run_id, sealed_path)}
     told: dict[str, object] = {"why": why, "source": source_id}
-    inputs = sorted(draft.parents)
-    with runs.running(ground, lease, subject, run_id, JOB, told, inputs, [document_id]) as run:
-        _write(ground, lease, subject, moment, run_id, batch, held)
+    written = ingest_lineage.written(ground, batch, source_id)
+    with runs.running(ground, lease, subject, run_id, JOB, told, runs.named(written[1])) as run:
+        _write(ground, lease, subject, moment, run_id, batch, held, written)
         run.published = True
         retention.clean_now_and_then(ground, lease)
     return document_id
@@ -186,6 +186,7 @@ def _write(
     run_id: str,
     batch: WriteBatch,
     held: dict[str, Held],
+    written: tuple[runs.Datasets, runs.Datasets],
 ) -> None:
     with ground.catalog.write() as connection:
         lease.check(connection)
@@ -206,5 +207,6 @@ def _write(
         if journal.version(connection) != moment.policy.version:
             raise Refused("the policy changed while this was published; nothing was written; run it again")
         erasure_ledger.refuse_erased(connection, [document.document_id])
-        publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+        made = publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+        runs.published(ground, connection, run_id, JOB, made, *written)
         manifest.store(connection, batch.manifest_changes(held))

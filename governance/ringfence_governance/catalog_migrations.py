@@ -77,9 +77,22 @@ def _add_erasures(connection: Connection) -> None:
     ).create(connection)
 
 
+def _add_lineage_queue(connection: Connection) -> None:
+    Table(
+        "lineage_queue",
+        MetaData(),
+        Column("number", _NUMBER, primary_key=True, autoincrement=True),
+        Column("event_id", String, nullable=False, unique=True),
+        Column("at", String, nullable=False),
+        Column("sealed", LargeBinary, nullable=False),
+        sqlite_autoincrement=True,
+    ).create(connection)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("a record of what was migrated", _add_history),
     Migration("the erasure ledger", _add_erasures),
+    Migration("events of lineage that wait to be sent", _add_lineage_queue),
 )
 """The step at place n leads from version n + 1 to version n + 2. Only ever added to, at the end."""
 

@@ -152,3 +152,14 @@ erasures = Table(
     # Digest of the certificate; null until the erasure is finished.
     Column("certificate", String),
 )
+
+# Events of lineage that no backend has taken yet, in the order they happened; sealed.
+lineage_queue = Table(
+    "lineage_queue",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("event_id", String, nullable=False, unique=True),
+    Column("at", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from . import authority, inspection, key_upkeep, publications, retention, runs
+from . import authority, inspection, key_upkeep, lineage_datasets, publications, retention, runs
 from .errors import Refused, WriteRefused
 from .ground import Ground, Moment
 from .leases import WriterLease
@@ -94,11 +94,13 @@ def _publish(
 ) -> None:
     run_id = ground.ambient.new_id("run", JOB)
     change = TableChange(clustered=True, on_progress=on_progress)
-    with runs.running(ground, lease, subject, run_id, JOB, {}) as run:
+    tables = lineage_datasets.tables(ground.lineage.name, names)
+    with runs.running(ground, lease, subject, run_id, JOB, {}, runs.named(tables)) as run:
         versions = ground.tables.write(moment.publication.versions, dict.fromkeys(names, change))
         with ground.catalog.write() as connection:
             lease.check(connection)
             if publications.newest(connection).sequence != moment.publication.sequence:
                 raise WriteRefused("another publication came in between; nothing was compacted; run it again")
-            publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+            made = publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+            runs.published(ground, connection, run_id, JOB, made, tables)
         run.published = True

@@ -254,6 +254,10 @@ class Door:
         """See :func:`inspection.status`."""
         return inspection.status(self.__ground, subject)
 
+    def flush_lineage(self, subject: Subject) -> dict[str, Any]:
+        """See :func:`inspection.flush_lineage`."""
+        return inspection.flush_lineage(self.__ground, subject)
+
     def rotate_keys(self, admin: Subject, reason: Reasoned, *, retire: bool = False) -> dict[str, Any]:
         """See :func:`key_rotation.rotate`."""
         return key_rotation.rotate(self.__ground, admin, reason, retire=retire)

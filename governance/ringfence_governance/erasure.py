@@ -32,6 +32,7 @@ from . import (
     erasure_proof,
     inspection,
     journal,
+    lineage_datasets,
     manifest,
     publications,
     retention,
@@ -44,6 +45,7 @@ from .errors import InvalidInput, NotReadable, Refused, WriteRefused, standing
 from .ground import Ground, Moment
 from .kept_changes import Reasoned
 from .leases import WriterLease
+from .lineage_datasets import Written
 from .rows import is_opaque
 from .subjects import Subject
 from .table_schemas import TABLES, TableChange
@@ -236,9 +238,12 @@ def _publish_entry(
         copied: The entry stands in the copy of the ledger already.
     """
     run_id = ground.ambient.new_id("run", made.erasure_id)
-    inputs = list(made.documents)
-    with runs.running(ground, lease, subject, run_id, JOB, {"erasure": made.erasure_id}, inputs) as run:
-        _write_entry(ground, lease, subject, run_id, made, found, moment, copied=copied)
+    gone = lineage_datasets.documents(
+        ground.lineage.name, [Written(each, "DROP") for each in made.documents], moment.table.by_id
+    )
+    told = {"erasure": made.erasure_id}
+    with runs.running(ground, lease, subject, run_id, JOB, told, runs.named(gone)) as run:
+        _write_entry(ground, lease, subject, run_id, made, found, moment, gone, copied=copied)
         run.published = True
 
 
@@ -250,6 +255,7 @@ def _write_entry(
     made: Entry,
     found: Reach,
     moment: Moment,
+    gone: runs.Datasets,
     *,
     copied: bool,
 ) -> None:
@@ -264,7 +270,8 @@ def _write_entry(
     with ground.catalog.write() as connection:
         _refuse_moved(connection, lease, moment, any_policy=copied)
         erasure_ledger.add(ground.catalog, connection, made)
-        publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+        publication = publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+        runs.published(ground, connection, run_id, JOB, publication, gone)
         manifest.drop(connection, made.documents)
         if not copied:
             # Last, when only the commit itself can still fail: it says what an older copy of the store missed.

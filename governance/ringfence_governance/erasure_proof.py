@@ -10,13 +10,13 @@ Source: DESIGN.md §5, *Erase*.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from . import authority, certificates, durable_files, erasure_ledger, inspection, publications
+from .ambient import software_version
 from .byte_scan import Patterns, Scanned, scan
 from .certificates import without_details
 from .descendants import Reach
@@ -119,7 +119,7 @@ def certificate(ground: Ground, entry: Entry, left: Traces, canaries: Sequence[b
         "key_generation": ground.keys.generation,
         "older_keys": OLDER_KEYS,
         "not_looked_at": [*ground.catalog.elsewhere, *ground.tables.elsewhere],
-        "software": _software(),
+        "software": f"ringfence {software_version()}",
     }
     details = {
         "sequence": entry.sequence,
@@ -301,10 +301,3 @@ def _forbidden(scanned: Scanned) -> list[tuple[str, str]]:
         for kind, name in scanned.found
         if not (kind in ID_KINDS and name.startswith(IDS_MAY_REMAIN))
     ]
-
-
-def _software() -> str:
-    try:
-        return f"ringfence {importlib.metadata.version('ringfence')}"
-    except importlib.metadata.PackageNotFoundError:
-        return "ringfence, not installed"

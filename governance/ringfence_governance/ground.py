@@ -113,7 +113,7 @@ class Ground:
         kept = audit or AuditSettings()
         self.audit = AuditLog(root / "audit", catalog, kept)
         self.checkpoints = CheckpointKeeper(root, store_id, keys, ambient, self.audit, kept)
-        self.lineage = Lineage(root / "lineage", store_id, ambient)
+        self.lineage = Lineage(root / "lineage", catalog)
         self.erasures = LedgerCopy(keys_folder)
         self.issued = Issued()
         self.resident = Resident()
@@ -132,6 +132,7 @@ class Ground:
     def close(self) -> None:
         """Close the log and the databases, and let go what was opened."""
         self.resident.clear()
+        self.lineage.close()
         self.audit.close()
         self.checkpoints.close()
         self.catalog.close()

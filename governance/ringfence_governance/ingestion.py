@@ -17,11 +17,22 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from . import derivatives, erasure_ledger, journal, key_upkeep, manifest, publications, retention, runs
+from . import (
+    derivatives,
+    erasure_ledger,
+    ingest_lineage,
+    journal,
+    key_upkeep,
+    manifest,
+    publications,
+    retention,
+    runs,
+)
 from .drafts import SOURCE_KINDS, DocumentDraft, LabelChoice, SourceIdentity
 from .errors import InvalidInput, Refused, StoreError, WriteRefused
 from .floors import Floors
 from .ground import Ground
+from .ingest_lineage import JOB
 from .journal import Change
 from .kept_changes import Reasoned, signed
 from .leases import WriterLease
@@ -32,7 +43,6 @@ from .write_authority import WriteAuthority
 from .write_batch import WriteBatch
 from .write_judgements import WriteJudgements
 
-JOB = "ingest"
 DocumentState = Literal["new", "unchanged", "changed", "label_changed"]
 
 
@@ -125,9 +135,14 @@ class Ingestion:
         if self.dry_run:
             return
         self._batch = WriteBatch(self._ground, self._run_id, self._source_id)
-        source = [self._source_id]
-        runs.start(
-            self._ground, self._lease, self._subject, self._run_id, JOB, {"source": self._source_id}, source
+        ingest_lineage.start(
+            self._ground,
+            self._lease,
+            self._subject,
+            self._run_id,
+            self._source_id,
+            self._pipeline,
+            self._model,
         )
 
     def __exit__(
@@ -135,20 +150,12 @@ class Ingestion:
     ) -> None:
         if self.dry_run:
             return
-        state: Literal["COMPLETE", "FAIL"] = "FAIL"
         try:
-            if error is None:
-                self.publish()
-                state = "COMPLETE"
+            with runs.ending(self._ground, self._run_id, JOB, error):
+                if error is None:
+                    self.publish()
         finally:
-            try:
-                self._finish(state)
-            finally:
-                self._lease.__exit__(None, None, None)
-
-    def _finish(self, state: Literal["COMPLETE", "FAIL"]) -> None:
-        written = sorted(set(self._written))
-        runs.end(self._ground, self._run_id, JOB, state, [self._source_id], written)
+            self._lease.__exit__(None, None, None)
 
     def state(self, path: str, sha256: str, label: LabelChoice) -> DocumentState:
         """Say how a file compares with what this subject ingested from this source before."""
@@ -306,6 +313,7 @@ class Ingestion:
             counts=self._batch.counts(),
             detail={"run": self._run_id, **self._batch.told()},
         )
+        written = ingest_lineage.written(self._ground, self._batch, self._source_id)
         with self._ground.catalog.write() as connection:
             self._lease.check(connection)
             if publications.newest(connection).sequence != published.sequence:
@@ -315,7 +323,10 @@ class Ingestion:
             manifest.check_model(self._ground, connection, self._model, keep=True)
             policy = self._journal_relabelled(connection, policy)
             erasure_ledger.refuse_erased(connection, self._written)
-            publications.publish(self._ground.catalog, connection, self._run_id, self._lease.number, versions)
+            made = publications.publish(
+                self._ground.catalog, connection, self._run_id, self._lease.number, versions
+            )
+            runs.published(self._ground, connection, self._run_id, JOB, made, *written)
             manifest.store(connection, self._batch.manifest_changes(self._held))
             manifest.move(connection, raised)
         key_upkeep.forget(self._ground, self._lease, self._batch.stale_keys())

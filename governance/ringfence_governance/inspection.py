@@ -41,9 +41,26 @@ def status(ground: Ground, subject: Subject) -> dict[str, Any]:
             "publication": moment.publication.sequence,
             "policy_revision": moment.snapshot.revision,
             "audit": ground.checkpoints.status(),
+            "lineage": ground.lineage.status(),
         }
     ground.record(subject, "status", "audit", "allowed", detail={"numbers": may})
     return answer
+
+
+def flush_lineage(ground: Ground, subject: Subject) -> dict[str, Any]:
+    """Send the events of lineage that wait, now; return what :meth:`Lineage.status` does.
+
+    Raises:
+        Refused: The subject may neither audit nor administer every tenant of the store.
+    """
+    if not may_know_sizes(ground.moment(), subject):
+        ground.record(subject, "flush_lineage", "audit", "refused")
+        raise Refused(
+            f"{subject.person} may neither audit nor administer every tenant of this store; nothing was sent",
+            hint="the events are those of all tenants; ask one who may",
+        )
+    ground.record(subject, "flush_lineage", "audit", "allowed")
+    return ground.lineage.flush()
 
 
 def may_know_sizes(moment: Moment, subject: Subject) -> bool:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from . import catalog_labels, journal, publications
+from . import catalog_labels, journal, policy_lineage, publications
 from .errors import InvalidInput, StoreBusy
 from .ground import Ground, Moment
 from .journal import Change, Entry
@@ -60,17 +60,31 @@ class PolicyMoved(StoreBusy):
 
 
 def keep(
-    ground: Ground, subject: Subject, judged: Moment, changes: Sequence[Change], reason: Reasoned
+    ground: Ground, subject: Subject, judged: Moment, changes: Sequence[Change], reason: Reasoned, job: str
 ) -> None:
     """Journal changes, and give the labels among them their meaning, in one transaction.
 
     Args:
         judged: The moment they were judged at.
         changes: In the order in which they are journaled.
+        job: What is done, for lineage.
 
     Raises:
         PolicyMoved: The policy is another one by now. Nothing was kept.
     """
+    try:
+        _keep(ground, subject, judged, changes, reason, job)
+    except PolicyMoved:
+        raise
+    except BaseException as error:
+        policy_lineage.tell_failure(ground, subject, job, judged, changes, error)
+        raise
+    ground.lineage.deliver_soon()
+
+
+def _keep(
+    ground: Ground, subject: Subject, judged: Moment, changes: Sequence[Change], reason: Reasoned, job: str
+) -> None:
     record = signed(ground, subject, reason)
     with ground.catalog.write() as connection:
         _refuse_moved(connection, judged)
@@ -83,6 +97,7 @@ def keep(
         ]
         # Keys lie in a database of their own: one of a label that is not kept after all opens nothing.
         ground.keys.ensure_label_keys(entries)
+        policy_lineage.tell(ground, connection, subject, job, judged, changes, entries)
 
 
 def signed(ground: Ground, subject: Subject, reason: Reasoned) -> dict[str, object]:

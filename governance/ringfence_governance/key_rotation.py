@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from . import authority, runs
+from . import authority, lineage_datasets, runs
 from . import catalog_schema as schema
 from .catalog import Catalog
 from .errors import KeyUnavailable, Refused, RingfenceError, standing
@@ -52,7 +52,9 @@ def rotate(ground: Ground, subject: Subject, reason: Reasoned, *, retire: bool =
         run_id = ground.ambient.new_id("run", JOB)
         ground.record(subject, JOB, "administer", "allowed", detail={"run": run_id, "retire": retire})
         told = {"why": reason.why, "ticket": reason.ticket, "retire": retire}
-        with runs.running(ground, lease, subject, run_id, JOB, told):
+        keys = lineage_datasets.keys(ground.lineage.name)
+        with runs.running(ground, lease, subject, run_id, JOB, told, keys) as run:
+            run.outputs = keys
             try:
                 answer = _rotated(ground, lease, retire=retire)
             except RingfenceError as error:

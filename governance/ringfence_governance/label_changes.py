@@ -8,6 +8,7 @@ somebody in more is given only by who may declassify under the old one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,12 @@ from .kept_changes import Reasoned, keep, until_still
 from .labels import Label, LabelEntry, NamedLabel
 from .subjects import Subject
 
+JOBS: Mapping[ChangeKind, str] = {
+    "label_defined": "define_label",
+    "label_redefined": "redefine_label",
+    "label_expired": "expire_label",
+}
+"""What is journaled → what the record and lineage call it."""
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -124,7 +131,7 @@ def _keep(
     ground: Ground, subject: Subject, moment: Moment, kind: ChangeKind, label: NamedLabel, reason: Reasoned
 ) -> None:
     change = Change(kind, label=(label.name, label.definition.to_mapping()))
-    keep(ground, subject, moment, [change], reason)
+    keep(ground, subject, moment, [change], reason, JOBS[kind])
 
 
 def _second_before(now: str) -> str:

@@ -1,87 +1,327 @@
-"""Tell OpenLineage what each run did, in opaque names only.
+"""Tell OpenLineage what each run did: queue it with what it tells of, send it when that can be done.
 
-Promise: an event names runs and datasets by opaque id; no path, title,
-owner, label or content, in any transport. Every START is followed by
-COMPLETE, FAIL or ABORT.
+Promise: no job waits for a backend, and none fails because of one; what it
+did is told once a backend can be reached, in the order it happened, at least
+once. An event names runs and datasets by opaque id, in any transport.
 
-Source: the OpenLineage specification; DESIGN.md §8.
+Source: the OpenLineage specification; docs/decisions/0019-lineage-events.md.
 """
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import threading
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
-from .ambient import Ambient
-from .errors import StoreError
+from sqlalchemy import Connection
 
-if TYPE_CHECKING:
-    from openlineage.client import OpenLineageClient
+from . import durable_files, lineage_backends, lineage_facets, lineage_queue
+from .catalog import Catalog
+from .errors import RingfenceError
+from .lineage_backends import Backend, NeverTaken
+from .lineage_facets import PRODUCER, Facets, Name, event_facet, parent_facets
 
-PRODUCER = "https://ringfence.invalid/producer/0.1"
 FILE_NAME = "openlineage.jsonl"
-CONFIG_VARIABLES = ("OPENLINEAGE_CONFIG", "OPENLINEAGE_URL", "OPENLINEAGE__TRANSPORT__TYPE")
-"""If one of these is set, openlineage-python's own configuration decides where events go."""
+SET_ASIDE_NAME = "set-aside.jsonl"
+"""Events that were more than may wait, or that a backend will never take; nothing sends them by itself."""
+LOCK_NAME = "sending.lock"
+FLUSH_WAIT_S = 10.0
+"""How long one who wants all sent now waits for another process that is sending."""
+BESIDE_OTHERS_S = 0.5
+"""How long a job waits for one; after that its events are sent beside it."""
+CLOSE_WAIT_S = 2.0
+"""How long closing a store waits for a backend; what is not sent then is by the next one who opens it."""
+PAUSE_S, PAUSE_MAX_S = 1.0, 60.0
+"""How long a backend that is down is left alone, doubling up to the second."""
 
-State = Literal["START", "COMPLETE", "FAIL", "ABORT"]
+State = Literal["START", "RUNNING", "COMPLETE", "FAIL", "ABORT"]
 
 
 class Lineage:
-    """Emits the events of one store's runs."""
+    """The events of one store's runs."""
 
-    __slots__ = ("_ambient", "_file", "_namespace")
+    __slots__ = (
+        "__weakref__",
+        "_abandoned",
+        "_backends",
+        "_catalog",
+        "_closing",
+        "_folder",
+        "_problem",
+        "_sending",
+        "_starting",
+        "_thread",
+        "_wake",
+        "name",
+    )
 
-    def __init__(self, folder: Path, store_id: str, ambient: Ambient) -> None:
-        self._file = folder / FILE_NAME
-        self._namespace = f"ringfence://{store_id}"
-        self._ambient = ambient
+    def __init__(self, folder: Path, catalog: Catalog) -> None:
+        self.name = Name(catalog)
+        self._folder = folder
+        self._catalog = catalog
+        self._backends: tuple[object, list[Backend]] | None = None
+        self._problem = ""
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._abandoned = False
+        self._sending = threading.Lock()
+        self._starting = threading.Lock()
 
     def __repr__(self) -> str:
         return "Lineage(…)"
 
-    def emit(
-        self, state: State, run_id: str, job: str, inputs: Sequence[str] = (), outputs: Sequence[str] = ()
+    def __reduce__(self) -> str:
+        raise TypeError("a store's lineage cannot be pickled")
+
+    def queue(
+        self,
+        connection: Connection,
+        state: State,
+        run_id: str,
+        job: str,
+        *,
+        run_facets: Facets | None = None,
+        job_facets: Facets | None = None,
+        inputs: Sequence[Mapping[str, Any]] = (),
+        outputs: Sequence[Mapping[str, Any]] = (),
+        part: str = "",
     ) -> None:
-        """Emit one event.
+        """Keep one event, in the transaction that does what it tells of; :meth:`deliver` sends it.
 
         Args:
             run_id: 32 hexadecimal digits; becomes the event's UUID.
-            job: The kind of job, such as `ingest`.
-            inputs: Opaque ids of what was read.
-            outputs: Opaque ids of what was written.
-
-        Raises:
-            StoreError: The event could not be handed over.
+            job: One of :data:`lineage_facets.JOBS`.
+            inputs: Datasets that were read.
+            outputs: Datasets that were written.
+            part: Which of several events of one state it is.
         """
-        from openlineage.client import event_v2
+        if lineage_backends.disabled():
+            return
+        ambient = self._catalog.ambient
+        at = ambient.now_precise()
+        event_id = ambient.new_id("event", f"{run_id}|{state}|{part}|{at}")
+        event = {
+            "eventTime": at,
+            "producer": PRODUCER,
+            "eventType": state,
+            "run": {
+                "runId": str(uuid.UUID(run_id)),
+                "facets": {"ringfence_event": event_facet(event_id), **parent_facets(), **(run_facets or {})},
+            },
+            "job": {
+                "namespace": self.name.namespace,
+                "name": job,
+                "facets": job_facets or lineage_facets.job_facets(self.name, job),
+            },
+            "inputs": list(inputs),
+            "outputs": list(outputs),
+        }
+        lineage_queue.add(self._catalog, connection, event_id, at, event)
 
-        event = event_v2.RunEvent(
-            eventTime=self._ambient.now_precise(),
-            producer=PRODUCER,
-            eventType=event_v2.RunState(state),
-            run=event_v2.Run(runId=str(uuid.UUID(run_id))),
-            job=event_v2.Job(namespace=self._namespace, name=job),
-            inputs=[event_v2.InputDataset(namespace=self._namespace, name=name) for name in inputs],
-            outputs=[event_v2.OutputDataset(namespace=self._namespace, name=name) for name in outputs],
-        )
+    def deliver(self) -> None:
+        """Send what waits: into the store's own file at once, to any other backend beside this.
+
+        Never fails: what is not sent waits, and :meth:`status` says why.
+        """
+        if lineage_backends.is_configured() or not self._try(BESIDE_OTHERS_S):
+            self.deliver_soon()
+
+    def deliver_soon(self) -> None:
+        """Send what waits, beside this."""
+        if lineage_backends.disabled() or self._closing.is_set():
+            return
+        with self._starting:
+            self._wake.set()
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="ringfence-lineage", daemon=True)
+                self._thread.start()
+
+    def resume(self) -> None:
+        """Send, beside this, what those before left."""
+        with self._catalog.read() as connection:
+            waiting, _ = lineage_queue.length(connection)
+        if waiting:
+            self.deliver_soon()
+
+    def flush(self) -> dict[str, object]:
+        """Send all that waits, now, and wait for it; return :meth:`status`."""
+        self._try(FLUSH_WAIT_S)
+        return self.status()
+
+    def status(self) -> dict[str, object]:
+        """Return `backends` (their kinds), how many events are `waiting`, `since` when, how many were `set_aside`
+        and the latest `problem`, empty if there is none."""
+        with self._catalog.read() as connection:
+            waiting, since = lineage_queue.length(connection)
+            aside = lineage_queue.set_aside(self._catalog, connection)
+        problem = self._problem
         try:
-            self._client().emit(event)
-        except (OSError, RuntimeError) as error:
-            raise StoreError(
-                f"the lineage of a run cannot be kept ({type(error).__name__}); expected a writable "
-                f"{FILE_NAME}, or a reachable transport",
-                hint="make room on the store's disk, mend its permissions, or OpenLineage's configuration",
-            ) from None
+            kinds = [] if lineage_backends.disabled() else [each.kind for each in self._open_backends()]
+            lineage_facets.parent()
+        except (RingfenceError, OSError) as error:
+            kinds, problem = [], problem or str(error)
+        return {"backends": kinds, "waiting": waiting, "since": since, "set_aside": aside, "problem": problem}
 
-    def _client(self) -> OpenLineageClient:
-        from openlineage.client import OpenLineageClient
-        from openlineage.client.transport.file import FileConfig, FileTransport
+    def close(self) -> None:
+        """Stop sending. What a backend has not taken by then waits in the catalog."""
+        self._closing.set()
+        self._wake.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(CLOSE_WAIT_S)
+        self._abandoned = True
+        if self._backends is not None and (thread is None or not thread.is_alive()):
+            for backend in self._backends[1]:
+                backend.close()
 
-        if any(os.environ.get(name) for name in CONFIG_VARIABLES):
-            return OpenLineageClient()
-        return OpenLineageClient(
-            transport=FileTransport(FileConfig(log_file_path=str(self._file), append=True))
+    def _run(self) -> None:
+        pause = PAUSE_S
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            if self._try(0.0):
+                pause = PAUSE_S
+                if self._closing.is_set():
+                    return
+                continue
+            if self._closing.wait(pause):
+                return
+            pause = min(2 * pause, PAUSE_MAX_S)
+            self._wake.set()
+
+    def _try(self, wait_s: float) -> bool:
+        """Send what waits; say whether nothing of it is left behind."""
+        if lineage_backends.disabled() or self._abandoned:
+            return True
+        try:
+            with self._sending, self._alone(wait_s) as alone:
+                if alone:
+                    self._problem = ""
+                    self._problem = self._send()
+                    return not self._problem
+                return False
+        except (RingfenceError, OSError) as error:
+            # A message of the operating system names a path.
+            self._problem = str(error) if isinstance(error, RingfenceError) else type(error).__name__
+            return False
+
+    def _send(self) -> str:
+        """Send what waits to every backend; return what keeps any of them from it."""
+        problems = []
+        try:
+            backends = {self._key(each): each for each in self._open_backends()}
+            with self._catalog.read() as connection:
+                taken = lineage_queue.cursors(self._catalog, connection)
+            start = {key: taken.get(key, 0) for key in backends}
+            reached = dict(start)
+            for key, backend in backends.items():
+                reached[key], problem = self._send_to(backend, start[key])
+                problems.append(problem)
+            if reached != start and not self._abandoned:
+                self._note(reached, taken)
+        except (RingfenceError, OSError) as error:
+            problems.append(str(error) if isinstance(error, RingfenceError) else type(error).__name__)
+        self._bound()
+        return "; ".join(filter(None, problems))
+
+    def _send_to(self, backend: Backend, after: int) -> tuple[int, str]:
+        """Send all events after a number; return the number of the last one that was taken, and what is wrong."""
+        taken = after
+        while not self._abandoned:
+            with self._catalog.read() as connection:
+                waiting = lineage_queue.after(self._catalog, connection, taken)
+            if not waiting:
+                break
+            sent, problem = taken, ""
+            for each in waiting:
+                try:
+                    backend.send(each.event)
+                except NeverTaken:
+                    self._set_aside([each.event])
+                except RingfenceError as error:
+                    problem = str(error)
+                    break
+                sent = each.number
+            try:
+                backend.settle()
+            except OSError as error:
+                return taken, f"the {backend.kind} backend did not keep it ({type(error).__name__})"
+            taken = sent
+            if problem:
+                return taken, problem
+        return taken, ""
+
+    def _note(self, reached: Mapping[str, int], known: Mapping[str, int]) -> None:
+        """Forget the events that all have; remember who is ahead of whom."""
+        behind = min(reached.values())
+        ahead = {key: number for key, number in reached.items() if number > behind}
+        with self._catalog.write() as connection:
+            lineage_queue.remove(connection, behind)
+            if ahead or known:
+                lineage_queue.keep_cursors(self._catalog, connection, ahead)
+
+    def _bound(self) -> None:
+        """Set the oldest events aside that are more than may wait."""
+        while not self._abandoned:
+            with self._catalog.read() as connection:
+                waiting, _ = lineage_queue.length(connection)
+                excess = min(waiting - lineage_queue.WAITING_MAX, lineage_queue.READ_AT_ONCE)
+                oldest = lineage_queue.after(self._catalog, connection, 0, excess) if excess > 0 else ()
+            if not oldest:
+                return
+            self._set_aside([each.event for each in oldest])
+            with self._catalog.write() as connection:
+                lineage_queue.remove(connection, oldest[-1].number)
+
+    def _set_aside(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Write events into a file of the store, durably, and count them."""
+        path = self._folder / SET_ASIDE_NAME
+        lineage_backends.whole_lines(path)
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(each, sort_keys=True) + "\n" for each in events)
+        durable_files.sync(path)
+        with self._catalog.write() as connection:
+            lineage_queue.count_set_aside(self._catalog, connection, len(events))
+
+    def _open_backends(self) -> list[Backend]:
+        """Return where events go, made anew when OpenLineage's own configuration changed."""
+        settings = sorted(
+            (name, value) for name, value in os.environ.items() if name.startswith("OPENLINEAGE")
         )
+        made_from = (settings, lineage_backends.is_configured())
+        if self._backends is None or self._backends[0] != made_from:
+            found = lineage_backends.configured() or [lineage_backends.own_file(self._folder / FILE_NAME)]
+            self._backends = (made_from, found)
+        return self._backends[1]
+
+    def _key(self, backend: Backend) -> str:
+        """Return what a backend is remembered by: another configuration is another backend."""
+        return self.name.of("backend", f"{backend.kind}|{backend.settings}")
+
+    @contextmanager
+    def _alone(self, wait_s: float) -> Iterator[bool]:
+        """Let one process at a time send, so that order is kept. False: another one is sending."""
+        until = time.monotonic() + wait_s
+        descriptor = os.open(self._folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() >= until:
+                        yield False
+                        return
+                    time.sleep(0.01)
+                else:
+                    yield True
+                    return
+        finally:
+            os.close(descriptor)

@@ -93,7 +93,7 @@ def apply_policy(ground: Ground, subject: Subject, path: Path, reason: Reasoned)
         _refuse_all(ground, subject, judged.refusals)
         _record(ground, subject, judged)
         if judged.difference.changed:
-            keep(ground, subject, judged.moment, judged.difference.changes, reason)
+            keep(ground, subject, judged.moment, judged.difference.changes, reason, APPLY)
         return judged.difference
 
     return until_still(attempt)

@@ -92,7 +92,7 @@ def _change(ground: Ground, subject: Subject, row: Row, reason: Reasoned, *, add
     policy_rights.require_declassify(ground, moment, subject, lowered, verb)
     # Recorded first: if it cannot be, the change is not made.
     ground.record(subject, verb, "administer", "allowed", detail={"tenant": _tenant(row)})
-    keep(ground, subject, moment, [Change(verb, row=row)], reason)
+    keep(ground, subject, moment, [Change(verb, row=row)], reason, verb)
     return True
 
 

@@ -17,7 +17,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from . import authority, derivatives, descendants, journal, key_upkeep, manifest, publications, runs
+from . import (
+    authority,
+    derivatives,
+    descendants,
+    journal,
+    key_upkeep,
+    lineage_datasets,
+    manifest,
+    publications,
+    runs,
+)
 from .drafts import LabelChoice
 from .errors import NotReadable, Refused, WriteRefused
 from .ground import Ground, Moment
@@ -179,8 +189,9 @@ def _publish(
     for document_id, held in manifest.held_documents(ground, changed).items():
         batch.relabel(held, changed[document_id])
     told: dict[str, object] = {"why": reason.why, "ticket": reason.ticket, "documents": sorted(changed)}
-    with runs.running(ground, lease, subject, run_id, JOB, told, sorted(changed), sorted(changed)) as run:
-        _write(ground, lease, subject, moment, run_id, batch, changed, reason)
+    documents = lineage_datasets.documents(ground.lineage.name, batch.written(), ground.moment().table.by_id)
+    with runs.running(ground, lease, subject, run_id, JOB, told, runs.named(documents)) as run:
+        _write(ground, lease, subject, moment, run_id, batch, changed, documents, reason)
         run.published = True
         # Before the run ends: what is not done when it dies, the next writer does.
         key_upkeep.forget(ground, lease, batch.stale_keys())
@@ -194,6 +205,7 @@ def _write(
     run_id: str,
     batch: WriteBatch,
     changed: Mapping[str, LabelEntry],
+    documents: runs.Datasets,
     reason: Reasoned,
 ) -> None:
     with ground.catalog.write() as connection:
@@ -210,5 +222,6 @@ def _write(
             raise Refused("the policy changed while this was published; nothing was changed; run it again")
         moved = [Change("relabelled", relabelling=each) for each in batch.relabellings()]
         journal.append(ground.catalog, connection, moved, signed(ground, subject, reason))
-        publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+        made = publications.publish(ground.catalog, connection, run_id, lease.number, versions)
+        runs.published(ground, connection, run_id, JOB, made, documents)
         manifest.move(connection, {each: entry.atom for each, entry in changed.items()})

@@ -211,6 +211,7 @@ def opened(
     ground = Ground(path, store_id, found, key_store, ambient, folder, tables, audit)
     try:
         erasure.reconcile(ground)
+        ground.lineage.resume()
     except BaseException:
         ground.close()
         raise

@@ -19,6 +19,7 @@ from .ground import Ground
 from .journal import Relabelling
 from .keyrings import WrappedKey
 from .labels import LabelEntry
+from .lineage_datasets import Lifecycle, Written
 from .manifest import Held, ManifestChanges, path_cell
 from .rows import cell
 from .seal import Cipher
@@ -154,6 +155,23 @@ class WriteBatch:
     def derivations(self) -> Sequence[tuple[str, str]]:
         """Return (what was made, document or passage it was made from) of what this batch writes."""
         return tuple((row["child"], row["parent"]) for row in self._rows["edges"] if row["kind"] == DERIVED)
+
+    def written(self) -> Sequence[Written]:
+        """Return what this publication does to each document, for lineage."""
+        parents: dict[str, list[str]] = {}
+        for child, parent in self.derivations():
+            parents.setdefault(child, []).append(parent)
+        new = {row["id"] for row in self._rows["documents"]}
+
+        def kind(document_id: str) -> Lifecycle:
+            if document_id not in new:
+                return "ALTER"
+            return "OVERWRITE" if document_id in self._replaced else "CREATE"
+
+        return [
+            Written(each, kind(each), self._labels[each], tuple(parents.get(each, ())))
+            for each in sorted(self._touched)
+        ] + [Written(each, "DROP") for each in sorted(self._dropped)]
 
     def keep_keys(self) -> None:
         """Store the wrapped keys; called before the tables are written."""

@@ -247,3 +247,17 @@ class Administering(Auditing):
             Refused: This subject may not administer every tenant of the store.
         """
         return self.__door.keys_status(self.__subject)
+
+    @public
+    def flush_lineage(self) -> dict[str, Any]:
+        """Send the events of lineage that wait for a backend, now.
+
+        Returns:
+            `backends` (their kinds), `waiting` (how many events still do), `since` (when the oldest of them
+            happened), `set_aside` (how many stand in a file of the store, which nothing sends by itself), and
+            `problem`, empty if all was sent.
+
+        Raises:
+            Refused: This subject may neither audit nor administer every tenant of the store.
+        """
+        return self.__door.flush_lineage(self.__subject)

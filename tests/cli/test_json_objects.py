@@ -18,7 +18,9 @@ from ringfence_governance.key_file import keys_home
 Call = Callable[..., Any]
 
 REPO = Path(__file__).resolve().parents[2]
-HEADING = re.compile(r"^## `ringfence ((?:audit |keys |label |member |policy )?[a-z-]+).*$", re.MULTILINE)
+HEADING = re.compile(
+    r"^## `ringfence ((?:audit |keys |label |lineage |member |policy )?[a-z-]+).*$", re.MULTILINE
+)
 KEYS = re.compile(r"^JSON keys([^:]*): (.*?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL)
 INGESTER, ADMIN, AUDITOR, CARL = (f"acme/user:{name}" for name in ("ingester", "ada", "olga", "carl"))
 
@@ -83,6 +85,7 @@ RUNS = {
     ("audit prove", ""): ["STORE", "RECORD", "--as", AUDITOR],
     ("audit keep", ""): ["STORE", "--as", ADMIN],
     ("log", ""): ["STORE", "--as", AUDITOR],
+    ("lineage flush", ""): ["STORE", "--as", ADMIN],
     ("status", ""): ["STORE", "--as", ADMIN],
 }
 

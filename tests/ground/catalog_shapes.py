@@ -127,5 +127,19 @@ def _version_2() -> MetaData:
     return tables
 
 
-SHAPES: dict[int, MetaData] = {1: _version_1(), 2: _version_2()}
+def _version_3() -> MetaData:
+    tables = _version_2()
+    Table(
+        "erasures",
+        tables,
+        Column("erasure_id", String, primary_key=True),
+        Column("sequence", _NUMBER, ForeignKey("entries.sequence"), nullable=False, unique=True),
+        Column("documents", Text, nullable=False),
+        Column("sealed", LargeBinary, nullable=False),
+        Column("certificate", String),
+    )
+    return tables
+
+
+SHAPES: dict[int, MetaData] = {1: _version_1(), 2: _version_2(), 3: _version_3()}
 """Version → its tables; every version but the newest stands here."""

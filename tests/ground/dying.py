@@ -144,7 +144,8 @@ STEPS: tuple[tuple[Any, str], ...] = (
     (runs, "start"),
     (runs, "end"),
     (AuditLog, "append"),
-    (Lineage, "emit"),
+    (Lineage, "queue"),
+    (Lineage, "deliver"),
 )
 """Before and after each call of these is an instant; so is each side of every commit of a database."""
 
@@ -153,6 +154,7 @@ POLICY_STEPS: tuple[tuple[Any, str], ...] = (
     (catalog_labels, "define"),
     (KeyStore, "ensure_label_keys"),
     (AuditLog, "append"),
+    (Lineage, "queue"),
 )
 """The same, of a change of policy."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from ringfence_governance.audit_reading import given_to, records
 from ringfence_governance.audit_record import RECORD_VERSION
-from ringfence_governance.errors import NotReadable, Refused, StoreCorrupt, StoreError
+from ringfence_governance.errors import NotReadable, Refused, StoreCorrupt
 from ringfence_governance.reading import Answer
 from ringfence_governance.subjects import Subject
 
@@ -286,40 +286,6 @@ def test_that_two_people_were_given_the_same_bytes_does_not_show(filled: World) 
     hal, bob = (set(given_to(filled.path / "audit", who)) for who in (HAL, BOB))
     assert len(hal) == len(bob) == 2
     assert not {digest for digest, _ in hal} & {digest for digest, _ in bob}
-
-
-def test_lineage_has_an_end_for_every_start_and_only_opaque_names(filled: World) -> None:
-    ingestion = filled.ingestion().__enter__()
-    ingestion.__exit__(ValueError, ValueError(), None)
-    lines = (filled.path / "lineage" / "openlineage.jsonl").read_text().splitlines()
-    events = [json.loads(line) for line in lines]
-    runs: dict[str, list[str]] = {}
-    for event in events:
-        runs.setdefault(event["run"]["runId"], []).append(event["eventType"])
-        namespaces = {
-            event["job"]["namespace"],
-            *(one["namespace"] for one in event["inputs"] + event["outputs"]),
-        }
-        assert namespaces == {f"ringfence://{filled.ground.store_id}"}
-        assert event["job"]["name"] == "ingest"
-        for dataset in event["inputs"] + event["outputs"]:
-            assert len(dataset["name"]) == 32
-            assert set(dataset["name"]) <= set("0123456789abcdef")
-    assert sorted(runs.values()) == [["START", "COMPLETE"], ["START", "COMPLETE"], ["START", "FAIL"]]
-    outputs = {one["name"] for event in events for one in event["outputs"]}
-    assert set(filled.see(HAL).documents) <= outputs
-
-
-def test_lineage_that_cannot_be_kept_stops_the_run_with_a_clear_error(filled: World) -> None:
-    path = filled.path / "lineage" / "openlineage.jsonl"
-    path.unlink()
-    path.mkdir()
-    with pytest.raises(StoreError, match="the lineage of a run cannot be kept") as caught:
-        filled.put(draft("x.txt", "new"))
-    assert str(filled.folder) not in str(caught.value)
-    path.rmdir()
-    filled.put(draft("y.txt", "newer", "acme/label:payroll"))
-    assert "y.txt" in filled.see(HAL).paths
 
 
 @pytest.mark.parametrize("name", ["s*", "s?", "s[0-9]", "q?x=1", "**", "a#b", "a%3Fb", "a b'c"])

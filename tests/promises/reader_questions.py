@@ -144,6 +144,7 @@ def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
     yield "compact", bytes_of(reader.compact)
     yield "rotate keys", bytes_of(lambda: reader.rotate_keys(why="x"))
     yield "keys status", bytes_of(reader.keys_status)
+    yield "flush lineage", bytes_of(reader.flush_lineage)
     for found in (UNKNOWN_ID, *MALFORMED_IDS):
         yield f"answer {found}", bytes_of(lambda f=found: reader.register_answer("An offer.", [f]))
         yield f"erase {found}", bytes_of(lambda f=found: reader.erase(f, why="x"))
@@ -208,6 +209,7 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["compact", "STORE", *who]
     yield ["keys", "rotate", "STORE", *change]
     yield ["keys", "status", "STORE", *who]
+    yield ["lineage", "flush", "STORE", *who]
     yield ["erase", "STORE", UNKNOWN_ID, *change]
     for name in (NAMED[0], "a/label:none"):
         yield ["relabel", "STORE", UNKNOWN_ID, name, *change]

@@ -118,6 +118,7 @@ READS: dict[str, tuple[str, Call]] = {
     "label_history": (ADA, lambda reader, _: reader.label_history(STANDING_LABEL)),
     "diff_policy": (ADA, lambda reader, _: reader.diff_policy(SHIPPED)),
     "keys_status": (ADA, lambda reader, _: reader.keys_status()),
+    "flush_lineage": (ADA, lambda reader, _: reader.flush_lineage()),
 }
 """Every verb that tells something, asked by somebody whom it tells."""
 
@@ -197,6 +198,7 @@ REFUSED: dict[str, tuple[str, Call]] = {
     "compact": (RITA, lambda reader, _: reader.compact()),
     "rotate_keys": (RITA, lambda reader, _: reader.rotate_keys(why="x")),
     "keys_status": (RITA, lambda reader, _: reader.keys_status()),
+    "flush_lineage": (RITA, lambda reader, _: reader.flush_lineage()),
 }
 """Every verb that can be refused, asked by somebody whom it is refused."""
 

@@ -19,6 +19,7 @@ from . import (
     ingesting,
     keys,
     labels,
+    lineage,
     policies,
     prompting,
     reading,
@@ -44,6 +45,7 @@ member = typer.Typer(help="Put principals into groups and roles, and take them o
 policy = typer.Typer(help="Check a policy's files; run its tests; apply them; show a store's policy.")
 audit = typer.Typer(help="Verify the audit log, sign it, prove a record of it, keep it bounded.")
 label = typer.Typer(help="Define named labels, give them another meaning, let them expire; list them.")
+events = typer.Typer(help="Send the events of lineage that wait for a backend.")
 master_keys = typer.Typer(help="Rotate a store's master key; say which generations there are.")
 
 app.command("init")(stores.init)
@@ -85,6 +87,8 @@ audit.command("verify")(auditing.verify)
 audit.command("checkpoint")(auditing.checkpoint)
 audit.command("prove")(auditing.prove)
 audit.command("keep")(auditing.keep)
+app.add_typer(events, name="lineage")
+events.command("flush")(lineage.flush)
 app.command("status")(stores.status)
 
 

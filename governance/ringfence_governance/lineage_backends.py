@@ -1,0 +1,332 @@
+"""Send events to wherever OpenLineage's own configuration says; without one, into a file of the store.
+
+Promise: :meth:`Backend.send` returns only once the backend has the event, and
+the client adds nothing to it: no environment variable, no source code
+location, no tag. A configuration in the folder a process happens to run in is
+not read: it can name code to run.
+
+Source: openlineage-python; docs/lineage.md.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import durable_files
+from .errors import StoreError
+
+if TYPE_CHECKING:
+    from openlineage.client.event_v2 import RunEvent
+    from openlineage.client.transport import Transport
+
+CONFIRM_S = 10.0
+"""How long a backend that takes events in the background may take to confirm one."""
+REFUSALS = frozenset({400, 413, 422})
+"""HTTP statuses that say of one event that it will never be taken."""
+DISABLED = "OPENLINEAGE_DISABLED"
+_SETTINGS = ("OPENLINEAGE_CONFIG", "OPENLINEAGE_URL", "OPENLINEAGE__TRANSPORT")
+_quieting = threading.Lock()
+_levels: list[tuple[logging.Logger, int]] = []
+_inside: list[None] = []
+
+
+class NotTaken(StoreError):
+    """A backend did not confirm an event; it is sent again."""
+
+
+class NeverTaken(StoreError):
+    """A backend said that it will not take this event, however often it comes."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Backend:
+    """One place events go to.
+
+    Args:
+        kind: What kind of transport it is, such as `http`.
+        settings: What it was made from, as text; holds secrets.
+        emit: Hands one event over, and returns once it is there.
+        settle: Called when some were handed over; returns once they are durable.
+        close: Lets it go.
+    """
+
+    kind: str
+    settings: str
+    emit: Callable[[RunEvent], None]
+    settle: Callable[[], None] = field(default=lambda: None)
+    close: Callable[[], None] = field(default=lambda: None)
+
+    def __repr__(self) -> str:
+        return f"Backend({self.kind!r})"
+
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Hand one event over.
+
+        Raises:
+            NotTaken: It was not confirmed.
+            NeverTaken: It was refused for what it is.
+        """
+        with _quiet():
+            try:
+                self.emit(_as_event(event))
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001  (whatever a transport raises, the event is kept)
+                if _status(error) in REFUSALS:
+                    raise NeverTaken(f"the {self.kind} backend answered {_status(error)}") from None
+                raise NotTaken(f"the {self.kind} backend did not take it ({type(error).__name__})") from None
+
+
+def disabled() -> bool:
+    """Say whether lineage is switched off by OpenLineage's own variable."""
+    return os.environ.get(DISABLED, "").lower().strip() == "true"
+
+
+def is_configured() -> bool:
+    """Say whether OpenLineage's own configuration says where events go."""
+    return any(name.startswith(_SETTINGS) for name in os.environ if os.environ[name]) or _home().is_file()
+
+
+def configured() -> list[Backend]:
+    """Return the backends that OpenLineage's own configuration names; none if it names none.
+
+    The parts of a composite stand each by itself: one that is down holds up no other, and misses nothing.
+
+    Raises:
+        NotTaken: There is a configuration, and it names no transport that can be made.
+    """
+    with _quiet():
+        try:
+            found = _transport_settings()
+            if found is None:
+                if any(name.startswith(_SETTINGS) for name in os.environ if os.environ[name]):
+                    raise NotTaken("OpenLineage's configuration cannot be read, or names no transport")
+                return []
+            return [_backend(each) for each in _parts(found)]
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a configuration can be wrong in any way)
+            raise NotTaken(
+                f"OpenLineage's configuration names no transport that can be made ({type(error).__name__})"
+            ) from None
+
+
+def own_file(path: Path) -> Backend:
+    """Return the file that events go into if nothing else is said: one line each."""
+    from openlineage.client.transport.file import FileConfig, FileTransport
+
+    transport = FileTransport(FileConfig(log_file_path=str(path), append=True))
+
+    def emit(event: RunEvent) -> None:
+        whole_lines(path)
+        transport.emit(event)
+
+    return Backend("file", str(path), emit, settle=lambda: durable_files.sync(path))
+
+
+def whole_lines(path: Path) -> None:
+    """Make the file if there is none, and cut off half a line that a process that died has left.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end == 0:
+            return
+        file.seek(end - 1)
+        if file.read(1) == b"\n":
+            return
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _transport_settings() -> dict[str, Any] | None:
+    from openlineage.client.transport.noop import NoopConfig, NoopTransport
+
+    known = set(os.environ)
+    try:
+        found: dict[str, Any] | None = _client_class()(transport=NoopTransport(NoopConfig())).config.transport
+    finally:
+        # The client writes the settings it found, with a secret among them, into the environment.
+        for name in set(os.environ) - known:
+            if name.startswith("OPENLINEAGE__"):
+                os.environ.pop(name)
+    if found and found.get("type"):
+        return found
+    if not (url := os.environ.get("OPENLINEAGE_URL")):
+        return None
+    settings: dict[str, Any] = {"type": "http", "url": url}
+    if endpoint := os.environ.get("OPENLINEAGE_ENDPOINT"):
+        settings["endpoint"] = endpoint
+    if key := os.environ.get("OPENLINEAGE_API_KEY"):
+        settings["auth"] = {"type": "api_key", "apiKey": key}
+    return settings
+
+
+def _client_class() -> Any:
+    from openlineage.client import OpenLineageClient
+
+    class Client(OpenLineageClient):
+        """The client, without the configuration of the folder the process runs in."""
+
+        @staticmethod
+        def _find_yaml_config_path() -> str | None:
+            named = os.environ.get("OPENLINEAGE_CONFIG")
+            if named:
+                return named if os.access(named, os.R_OK) else None
+            return str(_home()) if _home().is_file() else None
+
+    return Client
+
+
+def _home() -> Path:
+    return Path(os.path.expanduser("~"), ".openlineage", "openlineage.yml")
+
+
+def _parts(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the transports of a composite that are all to have everything; else the one there is."""
+    parts = settings.get("transports")
+    one_after_the_other = (
+        settings.get("continue_on_success", True) is True
+        and settings.get("continue_on_failure", True) is True
+    )
+    if settings.get("type") != "composite" or not parts or not one_after_the_other:
+        return [settings]
+    return [dict(each) for each in (parts.values() if isinstance(parts, dict) else parts) if each]
+
+
+def _backend(settings: dict[str, Any]) -> Backend:
+    from openlineage.client.transport import get_default_factory
+
+    text = json.dumps(settings, sort_keys=True, default=str)
+    if settings.get("type") == "http":
+        # What is not taken is sent again from the queue: waiting for it here would only take longer.
+        settings = {"retry": {"total": 0, "connect": 0, "read": 0}, **settings}
+    transport = get_default_factory().create(dict(settings))
+    kind = str(transport.kind or type(transport).__name__)
+    return Backend(kind, text, _emitter(transport), _settler(transport), lambda: _closed(transport))
+
+
+def _emitter(transport: Transport) -> Callable[[RunEvent], None]:
+    from openlineage.client.transport.async_http import AsyncHttpTransport
+    from openlineage.client.transport.kafka import KafkaTransport
+
+    if isinstance(transport, KafkaTransport):
+        return lambda event: _produce(transport, event)
+    if isinstance(transport, AsyncHttpTransport):
+        return lambda event: _confirmed(transport, event)
+
+    def emit(event: RunEvent) -> None:
+        transport.emit(event)
+
+    return emit
+
+
+def _produce(transport: Any, event: RunEvent) -> None:
+    """Hand an event to Kafka as the client does, and hear whether the brokers took it, which the client does not."""
+    from openlineage.client.serde import Serde
+
+    failed: list[object] = []
+    transport.producer.produce(
+        topic=transport.topic,
+        key=transport.message_key or transport._get_message_key(event),
+        value=Serde.to_json(event).encode(),
+        on_delivery=lambda error, _: failed.append(error) if error else None,
+    )
+    if transport.producer.flush(timeout=CONFIRM_S) or failed:
+        raise NotTaken("the kafka backend did not confirm it")
+
+
+def _confirmed(transport: Any, event: RunEvent) -> None:
+    """Hand an event to a transport that sends in the background, and wait until it has sent."""
+    failed = transport.get_stats()["failed"]
+    transport.emit(event)
+    if not transport.wait_for_completion(CONFIRM_S) or transport.get_stats()["failed"] != failed:
+        raise NotTaken("the async_http backend did not confirm it")
+
+
+def _settler(transport: Transport) -> Callable[[], None]:
+    """Return what makes events durable: of a local file the sync that the client does not do."""
+    path = Path(str(getattr(getattr(transport, "config", None), "log_file_path", "")))
+
+    def settle() -> None:
+        if path.name and path.is_file():
+            durable_files.sync(path)
+
+    return settle
+
+
+def _closed(transport: Transport) -> None:
+    with _quiet():
+        transport.close(0)
+
+
+def _status(error: Exception) -> int | None:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _as_event(event: Mapping[str, Any]) -> RunEvent:
+    from openlineage.client import event_v2
+
+    run, job = event["run"], event["job"]
+    return event_v2.RunEvent(
+        eventTime=event["eventTime"],
+        producer=event["producer"],
+        eventType=event_v2.RunState(event["eventType"]),
+        run=event_v2.Run(run["runId"], _with_parent(run.get("facets", {}))),
+        job=event_v2.Job(job["namespace"], job["name"], job.get("facets", {})),
+        inputs=[
+            event_v2.InputDataset(each["namespace"], each["name"], facets=each.get("facets", {}))
+            for each in event.get("inputs", ())
+        ],
+        outputs=[
+            event_v2.OutputDataset(each["namespace"], each["name"], facets=each.get("facets", {}))
+            for each in event.get("outputs", ())
+        ],
+    )
+
+
+def _with_parent(facets: Mapping[str, Any]) -> dict[str, Any]:
+    """Return run facets with the parent as the client's own class, by which it chooses Kafka's partition."""
+    from openlineage.client.facet_v2 import parent_run
+
+    found = dict(facets)
+    if (parent := found.get("parent")) is not None:
+        found["parent"] = parent_run.ParentRunFacet(
+            run=parent_run.Run(parent["run"]["runId"]),
+            job=parent_run.Job(parent["job"]["namespace"], parent["job"]["name"]),
+            producer=parent["_producer"],
+        )
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the client's DEBUG lines out of every log meanwhile: they hold settings with secrets, and paths."""
+    with _quieting:
+        if not _levels:
+            known = [name for name in logging.root.manager.loggerDict if name.startswith("openlineage")]
+            for logger in map(logging.getLogger, {"openlineage", *known}):
+                if logger.isEnabledFor(logging.DEBUG):
+                    _levels.append((logger, logger.level))
+                    logger.setLevel(logging.INFO)
+        _inside.append(None)
+    try:
+        yield
+    finally:
+        with _quieting:
+            _inside.pop()
+            while not _inside and _levels:
+                logger, level = _levels.pop()
+                logger.setLevel(level)
