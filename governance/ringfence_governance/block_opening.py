@@ -10,7 +10,7 @@ Source: DESIGN.md §5, §7; docs/decisions/0013-resident-blocks.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +64,7 @@ def passes(ground: Ground, grant: Grant) -> Iterator[ReadableRows]:
         Refused: The grant is no longer valid, or not one to read.
         Outdated: A newer publication was read meanwhile.
     """
-    _check(ground, grant)
+    check(ground, grant)
     version = grant.publication.versions["chunks"]
     if not grant.atoms:
         return
@@ -86,7 +86,7 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
         ErasedRow: A row is of an erased document. Nothing is kept.
     """
     atoms = {part.atom for part in parts}
-    _refuse_outside(grant, atoms)
+    refuse_outside(grant, atoms)
     version = grant.publication.versions["chunks"]
     found = ground.tables.scan_parts("chunks", version, parts, [*KEPT_SEALED[1:], *OPENED])
     found, starts = _ordered(found, parts)
@@ -115,7 +115,12 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
     )
 
 
-def _refuse_outside(grant: Grant, atoms: set[int]) -> None:
+def refuse_outside(grant: Grant, atoms: Set[int]) -> None:
+    """Refuse rows that came past the filter.
+
+    Raises:
+        StoreCorrupt: An atom is not of the grant.
+    """
     if not atoms <= grant.atoms:
         raise StoreCorrupt("found rows of a label outside the grant; nothing is kept")
 
@@ -127,7 +132,7 @@ def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage])
         StoreCorrupt: One does not open, or stands under an atom outside the grant.
         ErasedRow: One is of an erased document.
     """
-    _check(ground, grant)
+    check(ground, grant)
     atoms = {each.document["atom"] for each in sealed} & grant.atoms
     ids = {each.document["id"] for each in sealed}
     refuse_erased(grant, ids)
@@ -151,7 +156,12 @@ def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage])
     return found
 
 
-def _check(ground: Ground, grant: Grant) -> None:
+def check(ground: Ground, grant: Grant) -> None:
+    """Refuse a grant that is over, or not one to read.
+
+    Raises:
+        Refused: It is.
+    """
     ground.issued.check(grant, ground.ambient.now())
     if grant.action != "read":
         raise Refused(

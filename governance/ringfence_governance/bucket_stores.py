@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from . import key_choice, key_file, store_files
+from . import key_choice, key_file, private_temporary, store_files, store_marker
 from .ambient import Ambient
 from .audit_settings import AuditSettings
 from .bucket import Bucket
@@ -27,7 +27,9 @@ from .key_store import KeyStore
 from .lance_tables import LanceTables
 from .policy_text import PolicyBundle
 from .snapshot import Snapshot
-from .store_files import MARKER, Created
+from .store_files import Created
+from .store_marker import MARKER
+from .store_modes import SEALED, StoreMode
 from .table_places import BucketPlace
 
 LOCAL = ".local"
@@ -60,11 +62,13 @@ def create(
     catalog: str | None = None,
     keys: str = key_choice.FILE,
     options: Mapping[str, str] | None = None,
+    mode: StoreMode = SEALED,
     audit: AuditSettings | None = None,
 ) -> Created:
     """Make a new store, as :func:`store_files.create` does in a folder.
 
     Args:
+        mode: Sealed, or indexed.
         keys: What keeps its master key; see :func:`key_choice.create`.
         catalog: The URL of a Postgres that keeps the catalog; None for a file in the local folder.
         options: How the bucket is reached; what is not in it comes from the environment.
@@ -87,9 +91,9 @@ def create(
         provider, key_path = key_choice.create(folder, store_id, ambient, keys)
         local.mkdir(mode=0o700)
         key_store = KeyStore(folder / key_file.KEYS_DATABASE, store_id, provider, ambient)
-        tables = _tables(bucket, store_id)
+        tables = _tables(bucket, store_id, mode, local)
         store_files.build(local, folder, store_id, key_store, bundle, admin, ambient, place, tables)
-        bucket.add(MARKER, store_files.marker_text(store_id, place).encode())
+        bucket.add(MARKER, store_marker.marker_text(store_id, place, mode).encode())
     except BaseException as error:
         _undo(bucket, own, store_id)
         shutil.rmtree(local, ignore_errors=True)
@@ -124,7 +128,7 @@ def open_store(
             f"store: found none at {bucket.uri!r}; expected a place made by 'ringfence init'",
             hint="check the address, or make a store there with 'ringfence init'",
         )
-    store_id, place = store_files.parsed_marker(content)
+    store_id, place, mode = store_marker.parsed_marker(content)
     local = local_folder(store_id, keys_home)
     # The keys first: without them nothing else matters, and their message says where all this is looked for.
     key_choice.open_provider(key_file.keys_folder(store_id, keys_home), store_id, ambient)
@@ -134,12 +138,13 @@ def open_store(
             f"store: its log is not at {str(local)!r}; expected the folder that 'ringfence init' made",
             hint=f"bring that folder here, share it, or set {key_file.HOME_VARIABLE} to where it is",
         )
-    tables = _tables(bucket, store_id)
+    tables = _tables(bucket, store_id, mode, local)
     return store_files.opened(local, store_id, place.overridden(catalog), tables, ambient, keys_home, audit)
 
 
-def _tables(bucket: Bucket, store_id: str) -> LanceTables:
-    return LanceTables(BucketPlace(bucket.beneath(store_id).beneath(store_files.TABLES), bucket))
+def _tables(bucket: Bucket, store_id: str, mode: StoreMode, local: Path) -> LanceTables:
+    place = BucketPlace(bucket.beneath(store_id).beneath(store_files.TABLES), bucket)
+    return LanceTables(place, mode, local / private_temporary.NAME)
 
 
 def _refuse_occupied(bucket: Bucket) -> None:
@@ -160,7 +165,7 @@ def _undo(bucket: Bucket, own: Bucket, store_id: str) -> None:
     with suppress(RingfenceError):
         # The marker may be there although no answer came.
         content = bucket.read(MARKER)
-        if content is not None and store_files.parsed_marker(content)[0] == store_id:
+        if content is not None and store_marker.parsed_marker(content)[0] == store_id:
             bucket.remove(MARKER)
     with suppress(RingfenceError):
         own.clear()

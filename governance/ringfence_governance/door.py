@@ -31,6 +31,7 @@ from . import (
     relabeling,
     rights,
     store_files,
+    store_marker,
 )
 from .ambient import Ambient
 from .answers import AnswerDraft
@@ -45,6 +46,7 @@ from .labels import NamedLabel
 from .policy_rows import Row, Rule
 from .policy_text import PolicyBundle
 from .reading import Answer, GrantedReader
+from .store_modes import SEALED, Mode, StoreMode
 from .subjects import Subject
 from .vector_models import VectorModel
 
@@ -80,6 +82,7 @@ class Door:
         ambient: Ambient | None = None,
         catalog: str | None = None,
         storage_options: Mapping[str, str] | None = None,
+        mode: StoreMode = SEALED,
         audit: AuditSettings | None = None,
     ) -> tuple[Door, Path]:
         """Make a new store in a folder or at an address; return its door and the file that holds or names its key.
@@ -97,6 +100,7 @@ class Door:
                 keys=keys,
                 catalog=catalog,
                 options=storage_options,
+                mode=mode,
                 audit=audit,
             )
         else:
@@ -109,6 +113,7 @@ class Door:
                 keys_home=keys_home,
                 keys=keys,
                 catalog=catalog,
+                mode=mode,
                 audit=audit,
             )
         return cls(created.ground), created.key_path
@@ -117,12 +122,12 @@ class Door:
     def is_store(path: Path | str, *, storage_options: Mapping[str, str] | None = None) -> bool:
         """Say whether a store of any format lies at a place.
 
-        See :func:`store_files.is_store` and :func:`bucket_stores.is_store`.
+        See :func:`store_marker.is_store` and :func:`bucket_stores.is_store`.
         """
         if isinstance(path, str) and is_uri(path):
             return bucket_stores.is_store(path, storage_options)
         _refuse_options(storage_options)
-        return store_files.is_store(Path(path))
+        return store_marker.is_store(Path(path))
 
     @classmethod
     def open(
@@ -155,6 +160,11 @@ class Door:
     def close(self) -> None:
         """Close the store."""
         self.__ground.close()
+
+    @property
+    def mode(self) -> Mode:
+        """`sealed` or `indexed`."""
+        return self.__ground.tables.mode.name
 
     def limit_memory(self, bytes_max: int) -> None:
         """Let opened rows take no more than some bytes of memory. See :meth:`resident.Resident.limit`."""

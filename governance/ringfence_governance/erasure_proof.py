@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from . import authority, certificates, durable_files, erasure_ledger, inspection, publications
 from .ambient import software_version
 from .byte_scan import Patterns, Scanned, scan
@@ -25,7 +27,7 @@ from .errors import InvalidInput, Refused, StoreCorrupt, StoreError
 from .ground import Ground
 from .keyrings import WrappedKey
 from .subjects import Subject
-from .table_schemas import SCHEMAS, Versions
+from .table_schemas import ROTATED, Versions
 
 __all__ = [
     "NO_TRACES",
@@ -87,13 +89,22 @@ def check_canaries(canaries: Sequence[bytes]) -> None:
 
 
 def traces(ground: Ground, versions: Versions, found: Reach) -> Traces:
-    """Return the beginnings of all sealed values of documents that are about to be erased."""
+    """Return the beginnings of all sealed values of documents that are about to be erased.
+
+    Of an indexed store also those of rotated vectors that no other passage has: equal texts have equal ones.
+    """
     cells: set[bytes] = set()
+    turned: set[bytes] = set()
     for name, column in (("documents", "id"), ("chunks", "document_id")):
-        sealed = [field.name for field in SCHEMAS[name] if field.type == "binary"]
-        for row in ground.tables.rows_by(name, versions[name], column, found.documents, sealed):
+        schema = ground.tables.schemas[name]
+        sealed = [field.name for field in schema if field.type == "binary"]
+        rotated = [ROTATED] if ROTATED in schema.names else []
+        for row in ground.tables.rows_by(name, versions[name], column, found.documents, [*sealed, *rotated]):
             cells.update(row[each][:CELL_BYTES] for each in sealed)
-    return Traces(frozenset(cells))
+            turned.update(np.asarray(row[each], "<f4").tobytes()[:CELL_BYTES] for each in rotated)
+    if turned:
+        turned -= ground.tables.held_elsewhere(versions["chunks"], found.documents, turned)
+    return Traces(frozenset(cells | turned))
 
 
 def certificate(ground: Ground, entry: Entry, left: Traces, canaries: Sequence[bytes] = ()) -> dict[str, Any]:
@@ -130,6 +141,10 @@ def certificate(ground: Ground, entry: Entry, left: Traces, canaries: Sequence[b
         "files": [[file.name, file.size, file.sha256] for file in scanned.files],
         "vanished": list(scanned.vanished),
         "bytes": scanned.size,
+        # Each was made anew, over the rows that are left.
+        **(
+            {"indexes": indexes} if (indexes := ground.tables.indexes(publication.versions["chunks"])) else {}
+        ),
         "digest": scanned.digest,
         "found": [list(pair) for pair in found],
     }

@@ -15,21 +15,24 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import StoreCorrupt
 from .lance_upkeep import Dataset
-from .row_map import FragmentFacts
+from .row_map import FragmentColumns, FragmentFacts
 
 
 def facts_of(
-    dataset: Dataset, fragment: Any, reading: Callable[[], AbstractContextManager[None]]
+    dataset: Dataset,
+    fragment: Any,
+    reading: Callable[[], AbstractContextManager[None]],
+    count: str | None = None,
 ) -> FragmentFacts:
     """Return what a version says of one fragment.
 
     Args:
         fragment: One of the dataset's.
         reading: Turns an error of a read into one that names the table alone.
+        count: The column that says how many words a row has; None if there is none.
 
     Raises:
         StoreCorrupt: The table has no column of atoms.
@@ -39,10 +42,15 @@ def facts_of(
         raise StoreCorrupt("a table has no column of atoms; nothing was read")
     atom = field.id()
 
-    def read() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
+    def read() -> FragmentColumns:
+        columns = ["atom"] if count is None else ["atom", count]
         with reading():
-            found = dataset.scanner(columns=["atom"], fragments=[fragment], with_row_address=True).to_table()
-        return found["_rowaddr"].to_numpy().astype(np.uint32), found["atom"].to_numpy()
+            found = dataset.scanner(columns=columns, fragments=[fragment], with_row_address=True).to_table()
+        return FragmentColumns(
+            found["_rowaddr"].to_numpy().astype(np.uint32),
+            found["atom"].to_numpy(),
+            None if count is None else found[count].to_numpy(),
+        )
 
     metadata = fragment.metadata
     # A field a later file took over is marked by a negative number in the file it stood in.

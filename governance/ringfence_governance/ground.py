@@ -18,6 +18,7 @@ from .atom_sets import AtomSet
 from .audit_log import AuditLog
 from .audit_record import AuditRecord, Outcome
 from .audit_settings import AuditSettings
+from .blinding import Blinding
 from .catalog import Catalog
 from .checkpoint_keeper import CheckpointKeeper
 from .erasure_ledger import LedgerCopy
@@ -34,6 +35,7 @@ from .resident import Resident
 from .seal import digest
 from .snapshot import Snapshot
 from .standing_policy import StandingPolicy
+from .store_modes import BLINDING
 from .subjects import Assertion, Subject
 
 READABLE_SETS_KEPT = 256
@@ -79,6 +81,7 @@ class Ground:
         "ambient",
         "asserted_by",
         "audit",
+        "blinding",
         "catalog",
         "checkpoints",
         "erasures",
@@ -110,6 +113,7 @@ class Ground:
         self.keys = keys
         self.ambient = ambient
         self.tables = tables
+        self.blinding = Blinding(keys.store_key(BLINDING), tables.mode) if tables.mode.indexed else None
         kept = audit or AuditSettings()
         self.audit = AuditLog(root / "audit", catalog, kept)
         self.checkpoints = CheckpointKeeper(root, store_id, keys, ambient, self.audit, kept)

@@ -297,8 +297,7 @@ class Ingestion:
         try:
             raised = self._raise_derivatives(published)
         except StoreError:
-            # Who was expelled meanwhile may find the version gone that he goes on from.
-            self._newest()
+            self._newest()  # Who was expelled meanwhile may find the version gone that he goes on from.
             raise
         with self._ground.catalog.write() as connection:
             # Under the catalog's lock: a writer that slept while somebody erased keeps no key again.
@@ -313,7 +312,7 @@ class Ingestion:
             counts=self._batch.counts(),
             detail={"run": self._run_id, **self._batch.told()},
         )
-        written = ingest_lineage.written(self._ground, self._batch, self._source_id)
+        told = ingest_lineage.written(self._ground, self._batch, self._source_id)
         with self._ground.catalog.write() as connection:
             self._lease.check(connection)
             if publications.newest(connection).sequence != published.sequence:
@@ -326,7 +325,7 @@ class Ingestion:
             made = publications.publish(
                 self._ground.catalog, connection, self._run_id, self._lease.number, versions
             )
-            runs.published(self._ground, connection, self._run_id, JOB, made, *written)
+            runs.published(self._ground, connection, self._run_id, JOB, made, *told)
             manifest.store(connection, self._batch.manifest_changes(self._held))
             manifest.move(connection, raised)
         key_upkeep.forget(self._ground, self._lease, self._batch.stale_keys())

@@ -14,6 +14,7 @@ from . import authority
 from .errors import Refused
 from .ground import Ground, Moment
 from .policy_rows import named_tenants, to_fields
+from .store_modes import WEAKER
 from .subjects import Subject
 
 
@@ -23,7 +24,9 @@ def status(ground: Ground, subject: Subject) -> dict[str, Any]:
     They are his tenant's. What any tenant's change moves is only for one who has the right in each of them.
     """
     moment = ground.moment()
-    answer: dict[str, Any] = {"format": 1, "mode": "sealed", "health": "ok"}
+    answer: dict[str, Any] = {"format": 1, "mode": ground.tables.mode.name, "health": "ok"}
+    if ground.tables.mode.indexed:
+        answer["weaker"] = WEAKER
     may = _may_count(moment, subject, subject.tenant)
     if may:
         atoms = [atom for atom, entry in moment.table.entries.items() if entry.tenant == subject.tenant]

@@ -126,6 +126,12 @@ class KeyStore:
 
         return self._read(opened)
 
+    def has_store_key(self, purpose: str) -> bool:
+        """Say whether there is one, without opening it."""
+        query = select(schema.store_keys.c.purpose).where(schema.store_keys.c.purpose == purpose)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() is not None
+
     def ensure_store_key(self, purpose: str) -> bytes:
         """Return one of the store's own keys, made if there is none yet."""
         with self._database.write() as connection:

@@ -14,7 +14,7 @@ Source: DESIGN.md §5 and §7.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,31 +25,45 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from lance.dataset import serialize_row_addrs
+from lance.lance import _Session as Session
 
-from . import bucket, lance_upkeep
+from . import lance_index, lance_upkeep
 from .atom_sets import AtomSet
 from .errors import StoreCorrupt, StoreError
 from .fragment_facts import facts_of
+from .kept_masks import KeptMasks
+from .lance_errors import named
 from .lance_upkeep import follows
-from .row_map import FragmentFacts, Part, RowMap, TableRows
+from .opaque_ids import in_batches, opaque
+from .private_temporary import private_temporary
+from .row_map import FragmentFacts, Part, RowMap, TableRows, parts_of
+from .store_modes import SEALED, StoreMode
 from .table_places import FolderPlace, TablePlace
-from .table_schemas import ORDERS, SCHEMAS, TABLES, TableChange, Versions
+from .table_schemas import ORDERS, TABLES, WORD_COUNT, TableChange, Versions, schemas
 
-CONSEQUENCES = {"written": "nothing was published", "cleaned": "older versions may be left"}
-"""What it means if something cannot be done; else nothing was read."""
-
-IDS_PER_PREDICATE = 500
-"""How many opaque ids one delete or look-up predicate holds."""
+BATCHES_LOOKED_UP = 8
+"""For more ids than these hold, a column is read once and compared; each look-up reads it too."""
+INDEX_CACHE_BYTES = 1 << 30
+METADATA_CACHE_BYTES = 128 << 20
+"""What is kept in memory of the indexes of an indexed store, besides the opened rows."""
 
 
 class LanceTables:
     """The Lance tables of one store, by name and version."""
 
-    __slots__ = ("_map", "_place")
+    __slots__ = ("_map", "_masks", "_place", "_session", "_temporary", "mode", "schemas")
 
-    def __init__(self, place: Path | TablePlace) -> None:
+    def __init__(
+        self, place: Path | TablePlace, mode: StoreMode = SEALED, temporary: Path | None = None
+    ) -> None:
         self._place: TablePlace = FolderPlace(place) if isinstance(place, Path) else place
         self._map = RowMap()
+        self._masks = KeptMasks()
+        self._temporary = temporary
+        self.mode = mode
+        self.schemas = schemas(mode)
+        # What an index was read for stays in memory for the next question, up to a bound.
+        self._session = Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES) if mode.indexed else None
 
     def __repr__(self) -> str:
         return "LanceTables(…)"
@@ -71,10 +85,12 @@ class LanceTables:
         # Needed only here; loading it takes four times as long as all the rest of an open.
         import lancedb
 
-        with _named("the tables", "written"):
+        with named("the tables", "written"):
             database = lancedb.connect(self._place.uri, storage_options=self._place.options)
-            for name, schema in SCHEMAS.items():
+            for name, schema in self.schemas.items():
                 database.create_table(name, schema=schema)
+            if self.mode.indexed:
+                self._indexed("chunks", self._open("chunks").version)
             self._place.make_safe(())
         return {name: self._open(name).version for name in TABLES}
 
@@ -84,17 +100,16 @@ class LanceTables:
 
     def held(self, name: str) -> frozenset[int]:
         """Return the versions of a table that are still kept."""
-        dataset = self._open(name)
-        with _named(f"the {name} table", "read"):
-            return frozenset(int(kept["version"]) for kept in dataset.versions())
+        with named(f"the {name} table", "read"):
+            return frozenset(int(kept["version"]) for kept in self._open(name).versions())
 
     def count(self, name: str, version: int, atoms: Collection[int]) -> int:
         """Return how many rows carry one of `atoms`."""
-        return self._rows(name, version).count(_atom_set(atoms))
+        return self.map_of(name, version).count(_atom_set(atoms))
 
     def parts(self, name: str, version: int, atoms: AtomSet | None) -> tuple[Part, ...]:
         """Return where the rows of some atoms lie, by atom and fragment; None for all atoms, to compare identities."""
-        return self._rows(name, version).parts(atoms)
+        return self.map_of(name, version).parts(atoms)
 
     def scan_parts(self, name: str, version: int, parts: Sequence[Part], columns: Sequence[str]) -> pa.Table:
         """Return the rows of some parts of one table version, in no particular order, with `_rowaddr`.
@@ -133,7 +148,7 @@ class LanceTables:
         if ids is not None and not ids:
             return self._open(name, version).schema.empty_table().select(names)
         mask = self._mask(name, version, atoms)
-        condition = None if ids is None else pc.field(id_column).isin(sorted(_opaque(ids)))
+        condition = None if ids is None else pc.field(id_column).isin(sorted(opaque(ids)))
         return self._masked(name, version, atoms, names, mask, condition).select(names)
 
     def _masked(
@@ -146,7 +161,7 @@ class LanceTables:
         condition: pc.Expression | None,
     ) -> pa.Table:
         dataset = self._open(name, version)
-        with _named(f"the {name} table", "read"):
+        with named(f"the {name} table", "read"):
             scanner = dataset.scanner(
                 columns=columns, filter=condition, row_addr_allowlist=mask, with_row_address=True
             )
@@ -160,23 +175,55 @@ class LanceTables:
             raise StoreCorrupt("the scan returned a row outside the grant; no result leaves")
 
     def _mask(self, name: str, version: int, atoms: Collection[int]) -> bytes:
-        return _allowlist(self._rows(name, version).addresses(_atom_set(atoms)))
+        wanted = _atom_set(atoms)
+        return self._masks.of(
+            name, version, wanted, lambda: _allowlist(self.map_of(name, version).addresses(wanted))
+        )
 
-    def _rows(self, name: str, version: int) -> TableRows:
+    def nearest(
+        self, version: int, atoms: AtomSet, query: npt.NDArray[np.float32], wanted: int
+    ) -> tuple[Part, ...]:
+        """Return where those granted chunks lie that are nearest to a rotated vector, about.
+
+        Raises:
+            StoreCorrupt: A row outside the grant came back, or there is no index. No row is returned.
+        """
+        return self._asked(
+            version, atoms, lambda dataset, mask: lance_index.nearest(dataset, mask, query, wanted)
+        )
+
+    def holding(self, version: int, atoms: AtomSet, token: str) -> tuple[Part, ...]:
+        """Return where those granted chunks lie that hold a token.
+
+        Raises:
+            StoreCorrupt: As :meth:`nearest`.
+        """
+        return self._asked(version, atoms, lambda dataset, mask: lance_index.holding(dataset, mask, token))
+
+    def _asked(
+        self, version: int, atoms: AtomSet, ask: Callable[[lance.LanceDataset, bytes], pa.Table]
+    ) -> tuple[Part, ...]:
+        dataset = self._open("chunks", version)
+        mask = self._mask("chunks", version, atoms)
+        with named("the chunks table", "read"):
+            lance_index.refuse_unindexed(dataset)
+            found = ask(dataset, mask)
+        self._refuse_other(found, atoms)
+        return parts_of(found["atom"].to_numpy(), found["_rowaddr"].to_numpy())
+
+    def map_of(self, name: str, version: int) -> TableRows:
+        """Return where the rows of each atom lie."""
         return self._map.of(name, version, lambda: self._facts(name, version))
 
     def _facts(self, name: str, version: int) -> list[FragmentFacts]:
         dataset = self._open(name, version)
-        reading = partial(_named, f"the {name} table", "read")
+        reading = partial(named, f"the {name} table", "read")
         with reading():
-            return [facts_of(dataset, fragment, reading) for fragment in dataset.get_fragments()]
+            count = WORD_COUNT if WORD_COUNT in dataset.schema.names else None
+            return [facts_of(dataset, fragment, reading, count) for fragment in dataset.get_fragments()]
 
     def ids_by(self, name: str, version: int, column: str, values: Collection[str]) -> dict[str, list[str]]:
-        """Return the row ids of each of some opaque ids in a column, for the writer that replaces or relabels.
-
-        Args:
-            column: `document_id` of chunks, `child` of edges.
-        """
+        """Return the row ids of each of some opaque ids in a column, for the writer."""
         found: dict[str, list[str]] = {value: [] for value in values}
         for row in self.rows_by(name, version, column, values, []):
             found[row[column]].append(row["id"])
@@ -190,12 +237,15 @@ class LanceTables:
         Args:
             columns: Besides id and `column`.
         """
-        found: list[dict[str, Any]] = []
         dataset = self._open(name, version)
         names = list(dict.fromkeys(["id", column, *columns]))
-        for part in _parts(values):
-            with _named(f"the {name} table", "read"):
-                condition = pc.field(column).isin(part)
+        wanted = in_batches(values)
+        with named(f"the {name} table", "read"):
+            if len(wanted) > BATCHES_LOOKED_UP:
+                return list(lance_upkeep.rows_among(dataset, column, values, names, _allowlist).to_pylist())
+            found: list[dict[str, Any]] = []
+            for batch in wanted:
+                condition = pc.field(column).isin(batch)
                 found += dataset.scanner(columns=names, filter=condition).to_table().to_pylist()
         return found
 
@@ -205,7 +255,7 @@ class LanceTables:
         Only for the holder of the writer's lease. The newest version stays, whoever wrote it.
         """
         dataset = self._open(name)
-        with _named(f"the {name} table", "cleaned"):
+        with named(f"the {name} table", "cleaned"):
             return lance_upkeep.clean(dataset, kept)
 
     def write(self, published: Versions, changes: Mapping[str, TableChange]) -> Versions:
@@ -220,7 +270,7 @@ class LanceTables:
         """
         versions = dict(published)
         for name, change in changes.items():
-            with _named(f"the {name} table", "written"):
+            with named(f"the {name} table", "written"):
                 known = self._place.names(name)
                 versions[name] = self._write_table(name, published[name], change)
                 self._place.make_safe(known, name)
@@ -234,24 +284,31 @@ class LanceTables:
             self._open(name, published).restore()
             dataset = self._open(name)
             version = follows(dataset.version, version)
-        for part in _parts(change.deleted):
+        for part in in_batches(change.deleted):
             dataset.delete(f"id IN ({', '.join(map(repr, part))})")
             version = follows(dataset.version, version)
         if change.atoms:
-            ids = sorted(_opaque(change.atoms))
+            ids = sorted(opaque(change.atoms))
             update = pa.table({"id": ids, "atom": pa.array([change.atoms[row] for row in ids], pa.int32())})
             merge = dataset.merge_insert("id").when_matched_update_all()
             merge.write_mode("rewrite_columns").execute(update)
             dataset = self._open(name)
             version = follows(dataset.version, version)
         if change.appended is not None and change.appended.num_rows:
-            dataset.insert(change.appended.select(SCHEMAS[name].names).cast(SCHEMAS[name]))
+            dataset.insert(change.appended.select(self.schemas[name].names).cast(self.schemas[name]))
             version = follows(dataset.version, version)
+        indexed = self.mode.indexed and name == "chunks"
         if change.materialised:
+            # An index that was made while a row was there holds it on, whatever becomes of the row.
+            version = lance_index.drop(dataset, version) if indexed else version
             version = lance_upkeep.materialise(dataset, version)
         if change.clustered:
             version = self._write_clustered(name, version, change)
-        return version
+        return self._indexed(name, version) if indexed else version
+
+    def _indexed(self, name: str, version: int) -> int:
+        with private_temporary(self._temporary) if self._temporary else nullcontext():
+            return lance_index.keep_current(self._open(name), version)
 
     def _read_whole(self, name: str, version: int, published: int) -> None:
         """Read every file of a version that the published one has not, before it is published.
@@ -286,15 +343,27 @@ class LanceTables:
         place = self._place
         made = lance.write_dataset(reader, place.table(name), mode="overwrite", storage_options=place.options)
         version = follows(made.version, version)
-        if made.count_rows() != len(order) or not self.is_clustered(name, version):
+        whole = lance_upkeep.is_clustered(self._open(name, version), ORDERS[name])
+        if made.count_rows() != len(order) or not whole:
             raise StoreError(f"the {name} table was not written whole; nothing was published")
         return version
 
     def is_clustered(self, name: str, version: int) -> bool:
         """Say whether a version's rows are in the order of :data:`ORDERS`, in few files without deleted rows."""
         dataset = self._open(name, version)
-        with _named(f"the {name} table", "read"):
-            return lance_upkeep.is_clustered(dataset, ORDERS[name])
+        with named(f"the {name} table", "read"):
+            whole = name != "chunks" or not self.mode.indexed or lance_index.is_whole(dataset)
+            return whole and lance_upkeep.is_clustered(dataset, ORDERS[name])
+
+    def indexes(self, version: int) -> list[dict[str, object]]:
+        """Return what the indexes of the chunks were made over; nothing in a sealed store."""
+        return lance_index.facts(self._open("chunks", version)) if self.mode.indexed else []
+
+    def held_elsewhere(
+        self, version: int, documents: Collection[str], cells: Collection[bytes]
+    ) -> set[bytes]:
+        """Return which beginnings of rotated vectors other documents' passages have too; see :mod:`lance_index`."""
+        return lance_index.held_elsewhere(self._open("chunks", version), documents, cells)
 
     def newest(self, name: str) -> int:
         """Return the newest version of a table, published or not."""
@@ -305,9 +374,12 @@ class LanceTables:
         return int(self._open(name, version).count_rows())
 
     def _open(self, name: str, version: int | None = None) -> lance.LanceDataset:
-        with _named(f"the {name} table", "opened"):
+        with named(f"the {name} table", "opened"):
             return lance.dataset(
-                self._place.table(name), version=version, storage_options=self._place.options
+                self._place.table(name),
+                version=version,
+                storage_options=self._place.options,
+                session=self._session,
             )
 
 
@@ -324,40 +396,3 @@ def _array(atoms: Collection[int]) -> npt.NDArray[np.int32]:
 
 def _atom_set(atoms: Collection[int]) -> AtomSet:
     return atoms if isinstance(atoms, AtomSet) else AtomSet.of(atoms)
-
-
-def _parts(ids: Collection[str]) -> list[list[str]]:
-    ordered = sorted(_opaque(ids))
-    return [ordered[start : start + IDS_PER_PREDICATE] for start in range(0, len(ordered), IDS_PER_PREDICATE)]
-
-
-def _opaque(ids: Collection[str]) -> Collection[str]:
-    for row_id in ids:
-        if len(row_id) != 32 or not set(row_id) <= set("0123456789abcdef"):
-            raise StoreError(
-                "a row id is not opaque; expected 32 hexadecimal digits; nothing was read or written"
-            )
-    return ids
-
-
-@contextmanager
-def _named(what: str, done: str) -> Iterator[None]:
-    """Turn an error of Lance, whose text may hold paths and values, into one that names the table alone.
-
-    Raises:
-        StoreError: Whatever Lance or the disk raised.
-    """
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError) as error:
-        consequence = CONSEQUENCES.get(done, "nothing was read")
-        raise StoreError(f"{what} cannot be {done} ({_reason(error)}); {consequence}") from None
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).lower()
-    if "no space" in text or "os error 28" in text:
-        return "no space left on the disk"
-    if "permission denied" in text:
-        return "permission denied"
-    return bucket.reason(error) or type(error).__name__

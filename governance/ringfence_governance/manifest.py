@@ -203,6 +203,13 @@ def check_model(ground: Ground, connection: Connection, model: VectorModel, *, k
             f"expected the store's own, {own['model_id']!r} (weights {own['weights_sha256'][:12]}…)",
             hint="use the store's model, or ingest into a new store; vectors of two models never mix",
         )
+    made_for = ground.tables.mode.dimensions
+    if made_for not in (0, model.dimensions):
+        raise StoreError(
+            f"model: found {model.model_id!r}, whose vectors are {model.dimensions} long; "
+            f"expected {made_for}, which this indexed store was made for",
+            hint="use a model of that length, or make a new store with this one",
+        )
 
 
 def known_model(ground: Ground) -> VectorModel | None:

@@ -30,6 +30,7 @@ from .errors import (
 from .floors import given_digest
 from .grants import Grant
 from .ground import Ground
+from .index_reading import IndexedRows
 from .readable_rows import ReadableRows, SealedPassage
 from .resident import Outdated
 from .rows import ChunkBlock, ChunkText, DocumentRow
@@ -103,6 +104,19 @@ class GrantedReader:
     def passes(self) -> Iterator[ReadableRows]:
         """Yield all readable chunks as they are resident; more than once if they do not fit into memory together."""
         return block_opening.passes(self._ground, self._grant)
+
+    @property
+    def room(self) -> int | None:
+        """How many rows are opened at once at most before an index is asked instead; None without an index."""
+        return self._ground.resident.room if self._ground.tables.mode.indexed else None
+
+    def indexed(self) -> IndexedRows:
+        """Return the readable chunks as the store's indexes know them.
+
+        Raises:
+            StoreError: The store is sealed.
+        """
+        return IndexedRows(self._ground, self._grant)
 
     def passages(self, found: Sequence[SealedPassage | str]) -> list[Passage]:
         """Return the text and the document of some readable chunks, in their order; those by id are read anew."""

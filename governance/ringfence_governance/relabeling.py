@@ -84,10 +84,13 @@ def relabel(
         InvalidLabel: What was made from it would join two tenants.
         StoreBusy: Another writer is at work.
     """
-    _require(ground, subject, ground.moment(), document_id, choice)
+    before = ground.moment()
+    known = _require(ground, subject, before, document_id, choice)
     with WriterLease(ground.catalog) as lease:
         moment = ground.moment()
-        family = _require(ground, subject, moment, document_id, choice)
+        # Judged anew, since time has passed; which documents are concerned changes with the store alone.
+        same = moment.sequence == before.sequence
+        family = _require(ground, subject, moment, document_id, choice, known if same else None)
         writer = WriteAuthority(ground, subject)
         entries = _interned(ground, writer, family, document_id, choice)
         changed = {each: entry for each, entry in entries.items() if entry.atom != family.labels[each].atom}
@@ -99,9 +102,17 @@ def relabel(
 
 
 def _require(
-    ground: Ground, subject: Subject, moment: Moment, document_id: str, choice: LabelChoice
+    ground: Ground,
+    subject: Subject,
+    moment: Moment,
+    document_id: str,
+    choice: LabelChoice,
+    known: _Family | None = None,
 ) -> _Family:
     """Return the document's family, if the subject may give it this label.
+
+    Args:
+        known: Its family at this sequence, if it was looked up.
 
     Raises:
         NotReadable, Refused, WriteRefused: He may not; recorded.
@@ -109,7 +120,7 @@ def _require(
     try:
         atom = _atom(ground, moment, document_id)
         _require_rights(ground, subject, moment, document_id, atom, choice)
-        family = _family(ground, moment, document_id)
+        family = known or _family(ground, moment, document_id)
         if not WriteAuthority(ground, subject).may_replace(choice, atom, family.inputs):
             raise WriteRefused(
                 "its label would be lower than the one it has; expected an equal or higher one, "

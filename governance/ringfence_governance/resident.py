@@ -88,6 +88,11 @@ class Resident:
         return self._budget
 
     @property
+    def room(self) -> int:
+        """How many rows may be opened at once, taken at a fixed size, so that it does not hang on what they are."""
+        return self._budget // BYTES_PER_ROW
+
+    @property
     def size(self) -> int:
         """Bytes they take now, about."""
         with self._lock:

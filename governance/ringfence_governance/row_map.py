@@ -44,24 +44,48 @@ class Part:
         return len(self.addresses)
 
 
+@dataclass(frozen=True, slots=True)
+class FragmentColumns:
+    """What is read of the rows of one fragment.
+
+    Args:
+        offsets: uint32 of shape (n,): where each row lies.
+        atoms: int32 of shape (n,).
+        words: int32 of shape (n,): how many words each has; None in a sealed store, which says so nowhere.
+    """
+
+    offsets: npt.NDArray[np.uint32]
+    atoms: npt.NDArray[np.int32]
+    words: npt.NDArray[np.int32] | None = None
+
+
 class FragmentRows:
     """The rows of one fragment, by atom."""
 
-    __slots__ = ("_content", "_number", "atoms", "offsets", "starts")
+    __slots__ = ("_content", "_lengths", "_words", "atoms", "number", "offsets", "starts")
 
-    def __init__(
-        self,
-        number: int,
-        content: str,
-        offsets: npt.NDArray[np.uint32],
-        atoms: npt.NDArray[np.int32],
-    ) -> None:
+    def __init__(self, number: int, content: str, columns: FragmentColumns) -> None:
+        offsets, atoms = columns.offsets, columns.atoms
         order = np.lexsort((offsets, atoms))
-        self._number = np.uint64(number << 32)
+        self.number = np.uint64(number << 32)
         self._content = content.encode()
         self.offsets = offsets[order]
         self.atoms, starts = np.unique(atoms[order], return_index=True)
         self.starts = np.append(starts, len(order)).astype(np.int64)
+        self._lengths = np.zeros(0, np.int32)
+        self._words = np.zeros(len(self.atoms), np.int64)
+        if columns.words is not None and len(order):
+            self._lengths = np.zeros(int(offsets.max()) + 1, np.int32)
+            self._lengths[offsets] = columns.words
+            self._words = np.add.reduceat(columns.words[order].astype(np.int64), self.starts[:-1])
+
+    def words(self, places: npt.NDArray[np.intp]) -> int:
+        """Return how many words the rows of some of its atoms have together."""
+        return int(self._words[places].sum())
+
+    def lengths(self, addresses: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """Return how many words each of some of its rows has."""
+        return self._lengths[(addresses & np.uint64(0xFFFFFFFF)).astype(np.intp)]
 
     def places(self, atoms: AtomSet) -> npt.NDArray[np.intp]:
         """Return which of this fragment's atoms are among some."""
@@ -69,7 +93,7 @@ class FragmentRows:
 
     def addresses(self, place: int) -> npt.NDArray[np.uint64]:
         """Return the row addresses of its atom number `place`, ascending."""
-        return self._number | self.offsets[self.starts[place] : self.starts[place + 1]].astype(np.uint64)
+        return self.number | self.offsets[self.starts[place] : self.starts[place + 1]].astype(np.uint64)
 
     def parts(self, place: int) -> list[Part]:
         """Return its rows of its atom number `place`, at most :data:`PART_ROWS_MAX` in each."""
@@ -80,9 +104,26 @@ class FragmentRows:
         return [self._part(int(self.atoms[place]), piece) for piece in pieces]
 
     def _part(self, atom: int, addresses: npt.NDArray[np.uint64]) -> Part:
-        made = hashlib.blake2b(self._content, digest_size=16)
-        made.update(addresses.tobytes())
-        return Part(atom, atom.to_bytes(4, "big") + made.digest(), addresses)
+        return _part(atom, self._content, addresses)
+
+
+def _part(atom: int, content: bytes, addresses: npt.NDArray[np.uint64]) -> Part:
+    made = hashlib.blake2b(content, digest_size=16)
+    made.update(addresses.tobytes())
+    return Part(atom, atom.to_bytes(4, "big") + made.digest(), addresses)
+
+
+def parts_of(atoms: npt.NDArray[np.int32], addresses: npt.NDArray[np.uint64]) -> tuple[Part, ...]:
+    """Return some rows of one table version by atom; of no meaning in another version.
+
+    Args:
+        atoms: int32 of shape (n,): of each row.
+        addresses: uint64 of shape (n,), no two alike.
+    """
+    order = np.lexsort((addresses, atoms))
+    found, starts = np.unique(atoms[order], return_index=True)
+    pieces = np.split(addresses[order], starts[1:]) if len(found) else []
+    return tuple(_part(int(atom), b"", piece) for atom, piece in zip(found, pieces, strict=True))
 
 
 class TableRows:
@@ -98,6 +139,19 @@ class TableRows:
         return sum(
             int((np.diff(fragment.starts)[fragment.places(atoms)]).sum()) for fragment in self.fragments
         )
+
+    def words(self, atoms: AtomSet) -> int:
+        """Return how many words the rows of `atoms` have together; 0 in a sealed store."""
+        return sum(fragment.words(fragment.places(atoms)) for fragment in self.fragments)
+
+    def lengths(self, addresses: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """Return how many words each of some rows has."""
+        found = np.zeros(len(addresses), np.int32)
+        numbers = addresses & ~np.uint64(0xFFFFFFFF)
+        for fragment in self.fragments:
+            here = numbers == fragment.number
+            found[here] = fragment.lengths(addresses[here])
+        return found
 
     def addresses(self, atoms: AtomSet) -> npt.NDArray[np.uint64]:
         """Return where the rows of `atoms` lie."""
@@ -123,13 +177,13 @@ class FragmentFacts:
         number: Its number in the table.
         signature: All that makes it: data files, deletions, number.
         content: The files that hold anything but the atoms.
-        read: Reads (offset, atom) of its rows.
+        read: Reads its rows.
     """
 
     number: int
     signature: str
     content: str
-    read: Callable[[], tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]]
+    read: Callable[[], FragmentColumns]
 
 
 class RowMap:
@@ -165,5 +219,4 @@ class RowMap:
 
 
 def _read(fact: FragmentFacts) -> FragmentRows:
-    offsets, atoms = fact.read()
-    return FragmentRows(fact.number, fact.content, offsets, atoms)
+    return FragmentRows(fact.number, fact.content, fact.read())

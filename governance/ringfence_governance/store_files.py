@@ -6,7 +6,6 @@ another format, without its key, or with its key inside is refused.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -24,14 +23,16 @@ from . import (
     key_file,
     key_migration,
     key_rotation,
+    private_temporary,
     publications,
+    store_marker,
 )
 from .ambient import Ambient
 from .audit_settings import AuditSettings
 from .catalog import Catalog
 from .catalog_place import CatalogPlace
 from .database import Database
-from .errors import InvalidInput, KeyUnavailable, StoreCorrupt, StoreError, StoreVersionMismatch
+from .errors import InvalidInput, KeyUnavailable, StoreCorrupt, StoreError
 from .ground import Ground
 from .identifiers import TIME_MAX, TIME_MIN, actor, tenant_of
 from .journal import Change
@@ -42,12 +43,9 @@ from .lance_tables import LanceTables
 from .policy_rows import PolicyRows, Row, Rule
 from .policy_text import PolicyBundle
 from .snapshot import Snapshot
+from .store_modes import BLINDING, SEALED, StoreMode
 from .subjects import Assertion, operating_system_user
 
-FORMAT = 1
-"""The store's layout; another number is refused."""
-MARKER = "store.json"
-MODE = "sealed"
 TABLES = "lance"
 FOLDERS = ("audit", "lineage")
 
@@ -65,11 +63,6 @@ class Created:
     key_path: Path
 
 
-def is_store(path: Path) -> bool:
-    """Say whether `path` holds a store of any format."""
-    return (path / MARKER).is_file()
-
-
 def create(
     path: Path,
     bundle: PolicyBundle,
@@ -79,11 +72,13 @@ def create(
     keys_home: Path | None = None,
     catalog: str | None = None,
     keys: str = key_choice.FILE,
+    mode: StoreMode = SEALED,
     audit: AuditSettings | None = None,
 ) -> Created:
     """Make a new store, whose admin may ingest and administer in his own tenant.
 
     Args:
+        mode: Sealed, or indexed.
         catalog: The URL of a Postgres that keeps the catalog; None for a file in the store.
         keys: What keeps its master key; see :func:`key_choice.create`.
 
@@ -109,9 +104,11 @@ def create(
         building.mkdir(mode=0o700, parents=True)
         keys_database = KeyStore(folder / key_file.KEYS_DATABASE, store_id, provider, ambient)
         (building / TABLES).mkdir(mode=0o700)
-        tables = LanceTables(building / TABLES)
+        tables = LanceTables(building / TABLES, mode, building / private_temporary.NAME)
         build(building, folder, store_id, keys_database, bundle, admin, ambient, place, tables)
-        (building / MARKER).write_text(marker_text(store_id, place), encoding="utf-8")
+        (building / store_marker.MARKER).write_text(
+            store_marker.marker_text(store_id, place, mode), encoding="utf-8"
+        )
         durable_files.sync_new(building, ())
         made = building.replace(path)
         durable_files.sync(path.parent)
@@ -164,9 +161,9 @@ def open_store(
         KeyUnavailable: Its key is missing or may not be used.
     """
     path = path.absolute()
-    store_id, place = _marker(path)
+    store_id, place, mode = store_marker.read_marker(path)
     key_file.refuse_inside(path, key_file.keys_folder(store_id, keys_home))
-    tables = LanceTables(path / TABLES)
+    tables = LanceTables(path / TABLES, mode, path / private_temporary.NAME)
     return opened(path, store_id, place.overridden(catalog), tables, ambient, keys_home, audit)
 
 
@@ -201,6 +198,7 @@ def opened(
         if key_migration.is_former(folder / key_file.KEYS_DATABASE):
             _migrate_keys(folder, store_id, provider, database, ambient)
         key_store.check_format()
+        _refuse_other_mode(tables.mode, key_store)
         found = Catalog(database, store_id, key_store, ambient)
         found.migrate()
         key_rotation.refuse_retired(found, key_store)
@@ -260,6 +258,8 @@ def build(
     for name in FOLDERS:
         (path / name).mkdir(mode=0o700)
     keys.create_store_keys()
+    if tables.mode.indexed:
+        keys.ensure_store_key(BLINDING)
     catalog = Catalog.create(place.open(path, store_id, new=True), store_id, keys, ambient)
     record: dict[str, object] = {
         "who": admin,
@@ -289,9 +289,17 @@ def build(
     durable_files.sync_new(folder, ())
 
 
-def marker_text(store_id: str, place: CatalogPlace) -> str:
-    """Return what a store's marker says."""
-    return json.dumps({"format": FORMAT, "mode": MODE, "store": store_id, **place.to_mapping()}) + "\n"
+def _refuse_other_mode(mode: StoreMode, keys: KeyStore) -> None:
+    """Refuse a marker that was changed to say another mode: a sealed store would begin to write words in clear.
+
+    Raises:
+        StoreCorrupt: The keys are of a store of the other mode.
+    """
+    if keys.has_store_key(BLINDING) != mode.indexed:
+        raise StoreCorrupt(
+            f"store: {store_marker.MARKER} says it is {mode.name}; expected what its keys say, the other mode",
+            hint=f"put back the {store_marker.MARKER} that 'ringfence init' wrote",
+        )
 
 
 def _journal(
@@ -346,44 +354,9 @@ def default_admin() -> str:
 
 
 def _refuse_occupied(path: Path) -> None:
-    if is_store(path):
+    if store_marker.is_store(path):
         raise StoreError(
             f"store: {str(path)!r} is a store already; expected a new place", hint="open it instead"
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreError(f"store: {str(path)!r} exists and is not empty; expected a new or empty folder")
-
-
-def _marker(path: Path) -> tuple[str, CatalogPlace]:
-    try:
-        content = (path / MARKER).read_bytes()
-    except FileNotFoundError:
-        raise StoreError(
-            f"store: found none at {str(path)!r}; expected a folder made by 'ringfence init'",
-            hint="check the path, or make a store there with 'ringfence init'",
-        ) from None
-    except OSError as error:
-        raise StoreCorrupt(f"store: {MARKER} cannot be read ({type(error).__name__})") from None
-    return parsed_marker(content)
-
-
-def parsed_marker(content: bytes) -> tuple[str, CatalogPlace]:
-    """Return the store's id and where its catalog is, as a marker says.
-
-    Raises:
-        StoreVersionMismatch: It is of another format.
-        StoreCorrupt: It is no marker.
-    """
-    try:
-        found = json.loads(content.decode())
-    except ValueError as error:
-        raise StoreCorrupt(f"store: {MARKER} cannot be read ({type(error).__name__})") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("mode") != MODE:
-        raise StoreVersionMismatch(
-            f"store: found format {found.get('format') if isinstance(found, dict) else found!r}; expected {FORMAT}",
-            hint="open it with the version of ringfence that wrote it",
-        )
-    store_id = found.get("store")
-    if not isinstance(store_id, str) or len(store_id) != 32 or not set(store_id) <= set("0123456789abcdef"):
-        raise StoreCorrupt(f"store: {MARKER} names no store id")
-    return store_id, CatalogPlace.from_mapping(found)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from .store_modes import SEALED, StoreMode
+
 
 def _schema(*sealed: str, extra: Sequence[pa.Field] = ()) -> pa.Schema:
     common = [
@@ -42,7 +44,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         ]
     ),
 }
-"""The three tables. Every row has an id, an atom and a run; no column may be null."""
+"""The three tables of a sealed store. Every row has an id, an atom and a run; no column may be null."""
 
 TABLES = tuple(SCHEMAS)
 ORDERS: Mapping[str, tuple[str, ...]] = {
@@ -51,6 +53,23 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
     "edges": ("atom", "child", "id"),
 }
 """The order compaction writes rows in: those of one label together."""
+ROTATED, BLINDED, WORD_COUNT = "rotated", "blinded", "word_count"
+"""What the chunks of an indexed store have besides: in clear, though blinded. See :mod:`blinding`."""
+
+
+def schemas(mode: StoreMode = SEALED) -> Mapping[str, pa.Schema]:
+    """Return the schema of each table of a store."""
+    if not mode.indexed:
+        return SCHEMAS
+    number = pa.field("item", pa.float32(), nullable=False)
+    added = [
+        pa.field(ROTATED, pa.list_(number, mode.padded), nullable=False),
+        pa.field(BLINDED, pa.string(), nullable=False),
+        pa.field(WORD_COUNT, pa.int32(), nullable=False),
+    ]
+    return {**SCHEMAS, "chunks": pa.schema([*SCHEMAS["chunks"], *added])}
+
+
 Versions = Mapping[str, int]
 """One publication: table → Lance version."""
 
@@ -63,7 +82,8 @@ class TableChange:
         deleted: Row ids.
         atoms: Row id → new atom.
         appended: Rows in the table's schema, or None.
-        materialised: Write fragments that have deleted rows anew, so that no file of the new version holds them.
+        materialised: Write fragments that have deleted rows anew, so that no file of the new version holds them;
+            an index is made anew too.
         clustered: Write all rows anew in the order of :data:`ORDERS`.
         on_progress: Called with table, rows written and rows to write while they are clustered.
     """

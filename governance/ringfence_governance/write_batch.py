@@ -23,7 +23,7 @@ from .lineage_datasets import Lifecycle, Written
 from .manifest import Held, ManifestChanges, path_cell
 from .rows import cell
 from .seal import Cipher
-from .table_schemas import SCHEMAS, TableChange, Versions
+from .table_schemas import BLINDED, ROTATED, TABLES, WORD_COUNT, TableChange, Versions
 
 
 class WriteBatch:
@@ -50,7 +50,7 @@ class WriteBatch:
         self._ground = ground
         self._run_id = run_id
         self._source_id = source_id
-        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
+        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
         self._labels: dict[str, LabelEntry] = {}
         self._former: dict[str, Held | None] = {}
         self._keys: dict[tuple[str, int], WrappedKey] = {}
@@ -311,9 +311,21 @@ class WriteBatch:
                 ),
                 "vector": cipher.seal(vector, cell(store_id, "chunks", document_id, chunk_id, "vector")),
                 "terms": self._sealed(cipher, "chunks", document_id, chunk_id, "terms", list(chunk.terms)),
+                **self._blinded(chunk),
             }
         )
         self._add_edge(chunk_id, document_id, "chunk", entry.atom)
+
+    def _blinded(self, chunk: ChunkDraft) -> dict[str, Any]:
+        """Return what an indexed store has of a passage besides; nothing in a sealed one."""
+        blinding = self._ground.blinding
+        if blinding is None:
+            return {}
+        return {
+            ROTATED: blinding.rotated(np.asarray(chunk.vector, np.float32)[None])[0],
+            BLINDED: blinding.text(chunk.terms),
+            WORD_COUNT: len(chunk.terms),
+        }
 
     def _add_edge(self, child: str, parent: str, kind: str, atom: int) -> None:
         self._rows["edges"].append(
@@ -335,7 +347,7 @@ class WriteBatch:
 
     def _table(self, name: str) -> pa.Table | None:
         rows = self._rows[name]
-        return pa.Table.from_pylist(rows, schema=SCHEMAS[name]) if rows else None
+        return pa.Table.from_pylist(rows, schema=self._ground.tables.schemas[name]) if rows else None
 
 
 def _does_something(change: TableChange) -> bool:

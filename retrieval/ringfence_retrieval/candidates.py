@@ -67,13 +67,13 @@ class Candidates:
             self.documents.add(rows, kept)
         if self._question.mode != "text":
             if self._query is None:
-                self._query = _checked(self._embed(self._question.text), rows.dimensions)
+                self._query = checked(self._embed(self._question.text), rows.dimensions)
             if self._plan.name == "estimate first":
                 # One more than is wanted: whether there is a next page.
                 kept = rows.nearest(self._query, self._plan.k + 1, among)
-                self._meaning.append(_scores(rows, self._query, kept))
+                self._meaning.append(exact_scores(rows, self._query, kept))
             else:
-                self._meaning.append(_scores(rows, self._query, among))
+                self._meaning.append(exact_scores(rows, self._query, among))
         self.only = None if self.ids else (rows, kept)
         self.rows += len(rows)
         self.ids.append(rows.ids(kept))
@@ -93,7 +93,12 @@ class Candidates:
         return fused(meaning, worded[held], held, ids), ids
 
 
-def _checked(query: npt.NDArray[np.float32], dimensions: int) -> npt.NDArray[np.float32]:
+def checked(query: npt.NDArray[np.float32], dimensions: int) -> npt.NDArray[np.float32]:
+    """Return a question's vector.
+
+    Raises:
+        InvalidInput: It is not of the store's model, or holds what is no number.
+    """
     if query.shape != (dimensions,):
         raise InvalidInput(
             f"query vector: found shape {query.shape}; expected {(dimensions,)}, the store's model"
@@ -103,7 +108,7 @@ def _checked(query: npt.NDArray[np.float32], dimensions: int) -> npt.NDArray[np.
     return query
 
 
-def _scores(
+def exact_scores(
     rows: ReadableRows, query: npt.NDArray[np.float32], places: Places | None = None
 ) -> npt.NDArray[np.float64]:
     """Return the scores of some rows, or of all; compiled or not, they are those of the fixed routine."""

@@ -2,7 +2,9 @@
 
 Promise: a plan follows from the question and the number of readable rows
 alone, never from what is resident, how fast the machine is or what else the
-store holds; every plan gives the same answer.
+store holds. Every plan gives the same answer, but for `index`, which an indexed
+store takes when the rows do not fit into memory: it may miss a row by meaning,
+and never admits or misjudges one.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ EVERY_ROW_MAX = 1024
 """By meaning, so many rows are scored outright; measured in docs/decisions/0013-resident-blocks.md."""
 
 Mode = Literal["vector", "text", "hybrid"]
-PlanName = Literal["nothing", "every row", "estimate first", "rows with a word", "both orders"]
+PlanName = Literal["nothing", "every row", "estimate first", "rows with a word", "both orders", "index"]
+INDEX_DEPTH = 1000
+"""With an index, so many of the first of each order are joined; in both orders, what stands below has no rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,39 +29,48 @@ class Plan:
         name: `nothing`: no row is readable, nothing is opened. `every row`: each is scored by the exact
             routine; always, if the best of each document is wanted. `estimate first`: all that an estimate with
             its bound cannot exclude are. `rows with a word`: those that hold a word of the question. `both
-            orders`: every row by meaning, those with a word by words, their ranks joined.
+            orders`: every row by meaning, those with a word by words, their ranks joined. `index`: those an index
+            finds.
         rows: How many rows are readable, exactly.
         k: How many hits are wanted, with those of the pages before.
+        room: How many rows may be opened at once; None in a sealed store, or if the exact answer is asked for.
+        complete: Whether no readable row that should be a hit can be missed.
     """
 
     name: PlanName
     rows: int
     k: int
+    room: int | None = None
+    complete: bool = True
 
     @property
     def thresholds(self) -> dict[str, int]:
         """What decides between plans."""
-        return {"every_row_max": every_row_max(self.k)}
+        room = {} if self.room is None else {"opened_max": self.room, "index_depth": INDEX_DEPTH}
+        return {"every_row_max": every_row_max(self.k), **room}
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the plan as JSON-ready values."""
         return {"name": self.name, "rows": self.rows, "k": self.k, "thresholds": self.thresholds}
 
 
-def planned(mode: Mode, k: int, rows: int, *, grouped: bool = False) -> Plan:
+def planned(mode: Mode, k: int, rows: int, *, grouped: bool = False, room: int | None = None) -> Plan:
     """Return the plan for a question.
 
     Args:
         rows: How many the reader may read.
         grouped: Whether only the best row of each document is wanted.
+        room: How many may be opened at once before an index is asked; None if there is none to ask.
     """
     if rows == 0:
-        return Plan("nothing", rows, k)
+        return Plan("nothing", rows, k, room)
+    if room is not None and rows > room:
+        return Plan("index", rows, k, room, complete=mode == "text")
     if mode == "text":
-        return Plan("rows with a word", rows, k)
+        return Plan("rows with a word", rows, k, room)
     if mode == "hybrid":
-        return Plan("both orders", rows, k)
-    return Plan("every row" if grouped or rows <= every_row_max(k) else "estimate first", rows, k)
+        return Plan("both orders", rows, k, room)
+    return Plan("every row" if grouped or rows <= every_row_max(k) else "estimate first", rows, k, room)
 
 
 def every_row_max(k: int) -> int:

@@ -44,6 +44,7 @@ class Question:
         group_by: `document` for the best passage of each document alone; None for all.
         cursor: Of the page before, to go on behind its hits; None for the first page.
         facets: Columns whose values are counted, of :data:`FACETS`.
+        exact: Whether every readable row is looked at, however many there are.
 
     Raises:
         InvalidInput: One of them is not as said.
@@ -61,6 +62,7 @@ class Question:
     group_by: Literal["document"] | None = None
     facets: Sequence[str] = ()
     cursor: str | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
@@ -100,11 +102,16 @@ class Question:
         )
 
     @property
+    def needs_every_row(self) -> bool:
+        """Whether an index cannot answer it: what documents say of themselves stands in no index."""
+        return bool(self.exact or self.group_by or self.facets or self.filter is not None)
+
+    @property
     def identity(self) -> str:
         """All that decides which hits come in which order; not how many are wanted at once, nor what is counted."""
         where = self.filter.canonical() if self.filter is not None else None
         least = None if self.min_score is None else float(self.min_score)
-        return json.dumps([self.text, self.mode, self.language, where, least, self.group_by])
+        return json.dumps([self.text, self.mode, self.language, where, least, self.group_by, self.exact])
 
 
 def _facets(names: object) -> tuple[str, ...]:

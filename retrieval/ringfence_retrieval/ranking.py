@@ -44,12 +44,13 @@ def fused(meaning: Scores, worded: Scores, holding: Places, ids: Ids) -> Scores:
         holding: The rows that hold a word of the question; the others have no rank by words.
     """
     scores = np.empty(len(meaning), np.float64)
-    scores[ranked(meaning, ids)] = _reciprocal(len(meaning))
-    scores[holding[ranked(worded, ids[holding])]] += _reciprocal(len(holding))
+    scores[ranked(meaning, ids)] = reciprocal(len(meaning))
+    scores[holding[ranked(worded, ids[holding])]] += reciprocal(len(holding))
     return scores
 
 
-def _reciprocal(count: int) -> Scores:
+def reciprocal(count: int) -> Scores:
+    """Return what the first, second, … of `count` ranks are worth."""
     return 1.0 / np.arange(RRF_CONSTANT + 1, RRF_CONSTANT + 1 + count, dtype=np.float64)
 
 

@@ -98,7 +98,7 @@ class SearchResult:
         readable: How many passages the reader may read at all.
         matching: How many of them match: their documents pass the filter and, by words alone, they hold one. If they
             are grouped: of how many documents.
-        complete: Whether every one of them was looked at.
+        complete: Whether every one of them was looked at, so that no better one can have been missed.
         as_of: Opaque; equal as long as the reader's own data is.
         cursor: Opaque: the same question with it goes on behind these hits, as long as what the reader may read is the
             same; None if there are no more.

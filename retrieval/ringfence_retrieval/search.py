@@ -1,7 +1,8 @@
-"""Find the readable passages that answer a question, exactly.
+"""Find the readable passages that answer a question: exactly, or by a store's index if they outgrow memory.
 
-Promise: every readable row is looked at and no other; ids, order and scores
-are what they would be if the rest did not exist.
+Promise: no row but a readable one is looked at; ids, order and scores are what
+they would be if the rest did not exist. Every one is, unless the plan says
+`index`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from dataclasses import dataclass
 from ringfence_governance.block_opening import Passage
 from ringfence_governance.door import Door
 from ringfence_governance.errors import StoreCorrupt
+from ringfence_governance.index_reading import IndexedRows
 from ringfence_governance.readable_rows import ReadableRows, SealedPassage
 from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.segments import text_id
 from ringfence_governance.subjects import Subject
 
+from . import index_search
 from .by_document import best_of_each
 from .candidates import Candidates, Embed
 from .plans import Plan, planned
@@ -46,7 +49,7 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
                 hits=_hits(reader, best.passages, best.scores, best.start),
                 readable=plan.rows,
                 matching=best.matching,
-                complete=True,
+                complete=plan.complete,
                 as_of=as_of,
                 cursor=reader.cursor(question.identity, plan.k, as_of) if best.more else None,
                 plan=plan.to_mapping() if question.explain else None,
@@ -90,8 +93,12 @@ def found(reader: GrantedReader, question: Question, embed: Embed) -> Found:
     """Return the best readable passages for a question, opened, as part of one read."""
     grouped = question.group_by is not None
     start = reader.start_of(question.cursor, question.identity) if question.cursor is not None else 0
-    plan = planned(question.mode, start + question.k, reader.count("chunks"), grouped=grouped)
-    best = _found(reader.passes(), question, plan, embed)
+    room = None if question.needs_every_row else reader.room
+    plan = planned(question.mode, start + question.k, reader.count("chunks"), grouped=grouped, room=room)
+    if plan.name == "index":
+        best = _found_by_index(reader.indexed(), question, plan, embed)
+    else:
+        best = _found(reader.passes(), question, plan, embed)
     passages = reader.passages(best.rows)
     return Found(plan, passages, best.scores, start, best.more, best.matching, best.facets, best.counted)
 
@@ -141,12 +148,22 @@ def _found(passes: Iterator[ReadableRows], question: Question, plan: Plan, embed
     return _Found(found, scores[best].tolist(), more, matching, facets, counted)
 
 
+def _found_by_index(rows: IndexedRows, question: Question, plan: Plan, embed: Embed) -> _Found:
+    order, matching = index_search.answered(rows, question, plan, embed)
+    best = order.scores >= question.min_score if question.min_score is not None else slice(None)
+    ids, scores = order.ids[best], order.scores[best]
+    here = slice(plan.k - question.k, plan.k)
+    found = [text_id(each) for each in ids[here]]
+    return _Found(found, scores[here].tolist(), len(ids) > plan.k, matching, {}, frozenset())
+
+
 def _described(question: Question, plan: Plan) -> str:
     """Return how a question is answered, for the record; what is asked stands there as a digest alone."""
     filtered = ", filtered" if question.filter is not None else ""
     grouped = ", by document" if question.group_by is not None else ""
     behind = f", behind {plan.k - question.k}" if plan.k > question.k else ""
-    return f"exact {question.mode}, k={question.k}, {plan.name}{filtered}{grouped}{behind}"
+    how = "exact" if plan.complete else "approximate"
+    return f"{how} {question.mode}, k={question.k}, {plan.name}{filtered}{grouped}{behind}"
 
 
 def _hits(

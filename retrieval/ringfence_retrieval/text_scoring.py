@@ -63,6 +63,33 @@ class WordScores:
         self._kept += len(kept)
         return kept
 
+    @property
+    def words(self) -> Sequence[str]:
+        """The terms that are looked for, each once."""
+        return tuple(self._wanted)
+
+    def add_found(
+        self, term: str, places: Places, counts: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
+    ) -> None:
+        """Say which rows hold a term, how often each does, and how many words each has.
+
+        Args:
+            places: Of a numbering of all rows that hold any of the terms.
+        """
+        self._holding[term] += len(places)
+        self._found[term].append(_Found(places, counts, lengths))
+
+    def scores_among(self, rows: int, words: int, kept: int) -> npt.NDArray[np.float64]:
+        """Return the scores of what :meth:`add_found` was told.
+
+        Args:
+            rows: How many rows are readable.
+            words: How many words they hold together.
+            kept: How many of them hold a term.
+        """
+        self._rows, self._words, self._kept = rows, words, kept
+        return self.scores()
+
     def scores(self) -> npt.NDArray[np.float64]:
         """Return the score of every row a place was kept for; 0.0 exactly for one that holds no term."""
         made = np.zeros(self._kept, np.float64)

@@ -85,6 +85,7 @@ class Reader(Answering):
         facets: Sequence[str] = (),
         cursor: str | None = None,
         explain: bool = False,
+        exact: bool = False,
     ) -> SearchResult:
         """Return the best readable passages for a question.
 
@@ -107,13 +108,14 @@ class Reader(Answering):
             cursor: That of the result before, for the hits behind it; all else as it was, but for `k`, `facets`
                 and `explain`.
             explain: Whether the result's `plan` says how it was found.
+            exact: Whether every readable row is looked at even where an `indexed` store would ask its index.
 
         Raises:
             InvalidInput: One of them is not as said; or the cursor is not of this reader and question, or what he
                 may read has changed since.
         """
         question = Question(
-            query, k, mode, language, explain, where, since, until, min_score, group_by, facets, cursor
+            query, k, mode, language, explain, where, since, until, min_score, group_by, facets, cursor, exact
         )
         return search(self.__door, self.__subject, question, self.__embed)
 

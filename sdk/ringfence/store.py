@@ -17,6 +17,7 @@ from ringfence_governance.errors import InvalidInput
 from ringfence_governance.memory_budget import budget
 from ringfence_governance.policy_text import load_directory, shipped_default
 from ringfence_governance.store_files import default_admin
+from ringfence_governance.store_modes import Mode, StoreMode
 from ringfence_governance.subjects import Subject, local_user
 from ringfence_ingest.documents import Document, Source
 from ringfence_ingest.embedders import Embedder
@@ -169,6 +170,7 @@ def create(
     storage_options: Mapping[str, str] | None = None,
     witness: str | None = None,
     memory: int | str | None = None,
+    mode: Mode = "sealed",
 ) -> Store:
     """Make a new store and open it; `store.key_path` says where its master key is.
 
@@ -189,7 +191,11 @@ def create(
             address; None asks the environment (`RINGFENCE_WITNESS`), an empty text is none.
         memory: What opened rows may take of this process's memory: bytes, or a text such as `512MiB` or `2GB`.
             None asks the environment (`RINGFENCE_MEMORY`), then takes a quarter of the machine's. Less is
-            slower and gives the same answers.
+            slower and gives the same answers; in an indexed store, about the same by meaning.
+        mode: `sealed`, whose vectors and words lie on the disk only sealed; or `indexed`, for one that will
+            outgrow memory: rotated vectors and blinded words lie beside the sealed ones, and an index of
+            them. That is weaker; docs/threat-model.md says how. An indexed store is made for the vectors of
+            `embedder`, which is opened at once.
 
     Raises:
         StoreError: Something is there already, or the Postgres cannot be reached.
@@ -199,6 +205,7 @@ def create(
     bytes_max = budget(memory)
     bundle = shipped_default() if policy is None else load_directory(Path(policy))
     chosen = admin if admin is not None else default_admin()
+    kind, embedder = _kind(mode, embedder)
     door, key_path = Door.create(
         path,
         bundle,
@@ -206,6 +213,7 @@ def create(
         keys=keys,
         catalog=catalog,
         storage_options=storage_options,
+        mode=kind,
         audit=settings(witness),
     )
     door.limit_memory(bytes_max)
@@ -223,6 +231,7 @@ def open(  # noqa: A001
     storage_options: Mapping[str, str] | None = None,
     witness: str | None = None,
     memory: int | str | None = None,
+    mode: Mode | None = None,
 ) -> Store:
     """Open a store; make it if there is none.
 
@@ -238,10 +247,11 @@ def open(  # noqa: A001
         storage_options: As in :func:`create`.
         witness: As in :func:`create`.
         memory: As in :func:`create`.
+        mode: As in :func:`create` when the store is made, None for `sealed`. A store that stands has its own.
 
     Raises:
-        InvalidInput: `policy` differs from the policy the store was made with, or `catalog` is given and
-            the store's catalog is a file.
+        InvalidInput: `policy` differs from the policy the store was made with, `catalog` is given and
+            the store's catalog is a file, or `mode` is not the store's.
         StoreError: As in :func:`create`; or the store is of another version.
         KeyUnavailable: Its key is missing or may not be used.
     """
@@ -255,6 +265,7 @@ def open(  # noqa: A001
             storage_options=storage_options,
             witness=witness,
             memory=memory,
+            mode=mode or "sealed",
         )
     bytes_max = budget(memory)
     door = Door.open(path, catalog=catalog, storage_options=storage_options, audit=settings(witness))
@@ -263,6 +274,12 @@ def open(  # noqa: A001
         raise InvalidInput(
             f"policy: {str(policy)!r} is not the one the store was made with; expected none, or that one; "
             "a standing store's policy changes by apply_policy ('ringfence policy apply'), grant, revoke and member"
+        )
+    if mode is not None and mode != door.mode:
+        found = door.mode
+        door.close()
+        raise InvalidInput(
+            f"mode: found {mode!r}; expected none, or that of the store that stands, {found!r}"
         )
     door.limit_memory(bytes_max)
     return Store(door, path, embedder, None)
@@ -306,3 +323,11 @@ def audit(
     except BaseException:
         door.close()
         raise
+
+
+def _kind(mode: Mode, embedder: str | Embedder | None) -> tuple[StoreMode, str | Embedder | None]:
+    """Return what a new store is made as, and its embedder: open, if its tables are made for it."""
+    if mode != "indexed":
+        return StoreMode(mode), embedder
+    found = opened(embedder, None)
+    return StoreMode(mode, found.model.dimensions), found

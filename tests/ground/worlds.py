@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import resource
 import shutil
 import sqlite3
@@ -33,6 +34,7 @@ from ringfence_governance.policy_changes import Reasoned
 from ringfence_governance.policy_rows import Row, from_fields
 from ringfence_governance.policy_text import PolicyBundle, parse_policy_csv
 from ringfence_governance.reading import Answer, GrantedReader
+from ringfence_governance.store_modes import SEALED, StoreMode
 from ringfence_governance.subjects import Subject
 from ringfence_governance.vector_models import VectorModel
 
@@ -75,6 +77,9 @@ LABELS = {
 
 MODEL = VectorModel("test-hash", "0" * 64, 8)
 FOLDER = SourceIdentity("file:///srv/share", "folder")
+INDEXED = StoreMode("indexed", MODEL.dimensions)
+DEFAULT_MODE = INDEXED if os.environ.get("RINGFENCE_TEST_MODE") == "indexed" else SEALED
+"""The kind of store a test gets that asks for none; `make test-indexed` runs this folder's tests over the other."""
 WHY = Reasoned("a test asks for it")
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -236,6 +241,7 @@ def make_world(
     catalog: str | None = None,
     keys: str = "file",
     address: str | None = None,
+    mode: StoreMode | None = None,
 ) -> World:
     """Make a new store; with a seed, its ids and keys are those of every store of that seed.
 
@@ -255,6 +261,7 @@ def make_world(
         ambient=ambient,
         catalog=catalog,
         keys=keys,
+        mode=mode or DEFAULT_MODE,
     )
     return World(folder, door, clock, ambient)
 

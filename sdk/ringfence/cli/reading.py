@@ -72,6 +72,12 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how the passages were found: the plan and what decided it.")
     ] = False,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact", help="Look at every readable row even where an indexed store would ask its index."
+        ),
+    ] = False,
     purpose: Purpose = "",
     via: Via = None,
     embedder: Embedder = None,
@@ -92,6 +98,7 @@ def search(
             facets=facets or (),
             cursor=cursor,
             explain=explain,
+            exact=exact,
         )
     finish(
         result.to_mapping(),

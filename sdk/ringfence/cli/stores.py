@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .answers import finish, lines, table
-from .options import AsJson, AsSubject, StorePath
+from .options import AsJson, AsSubject, Embedder, StorePath
 
 if TYPE_CHECKING:
     from ringfence.store import Store
@@ -63,6 +63,15 @@ def init(
             help="What keeps the master key: file, environment, aws-kms or aws-kms:KEY.",
         ),
     ] = "file",
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            metavar="KIND",
+            help="sealed, or indexed: for a store that outgrows memory, and weaker against who has the files.",
+        ),
+    ] = "sealed",
+    embedder: Embedder = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a new store and its key file."""
@@ -70,15 +79,19 @@ def init(
     from ringfence_governance.bucket import is_uri
     from ringfence_governance.catalog_url import shown
     from ringfence_governance.store_files import default_admin
+    from ringfence_governance.store_modes import WEAKER, as_mode
 
     chosen = default_admin() if admin is None else admin
-    with ringfence.create(store, policy, admin=chosen, keys=keys, catalog=catalog) as made:
+    with ringfence.create(
+        store, policy, admin=chosen, keys=keys, catalog=catalog, mode=as_mode(mode), embedder=embedder
+    ) as made:
         facts = {
             "store": store if is_uri(store) else str(Path(store).absolute()),
             "key_file": str(made.key_path),
             "admin": chosen,
             "policy": None if policy is None else str(policy.absolute()),
             "catalog": None if catalog is None else shown(catalog),
+            "mode": mode,
         }
     show = lines(
         f"store     {facts['store']}",
@@ -86,6 +99,7 @@ def init(
         f"admin     {chosen}",
         f"policy    {facts['policy'] or 'the shipped default: owners and readers read'}",
         f"catalog   {facts['catalog'] or 'a file in the store'}",
+        f"mode      {WEAKER if mode == 'indexed' else mode}",
         "Keep a copy of the key file's folder, away from copies of the store: without it nothing opens.",
     )
     finish(facts, show, as_json=as_json)
