@@ -13,7 +13,7 @@ Call = Callable[..., Any]
 
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 CARL, DORA, SAM, NOBODY = "acme/user:carl", "acme/user:dora", "acme/user:sam", "acme/user:nobody"
-READS = [["search", "pump"], ["list"]]
+READS = [["search", "pump"], ["context", "pump"], ["list"]]
 
 
 def words(read: list[str], store: Path) -> list[object]:
@@ -36,7 +36,7 @@ def test_a_hit_has_the_promised_keys_and_its_place(call: Call, firm: Path) -> No
     run = call("search", firm, "offered Meridian", "--as", CARL, "-k", 1, "--json")
     (hit,) = run.json["hits"]
     assert list(hit) == ["id", "document", "source", "rank", "score", "text", "label"]
-    assert list(hit["source"]) == ["path", "title", "start", "end", "run"]
+    assert list(hit["source"]) == ["path", "title", "start", "end", "run", "kind"]
     assert (hit["rank"], hit["text"]) == (1, "We offered Meridian forty pumps at a floor price.")
     assert run.json["readable"] == 2
     assert run.json["complete"] is True

@@ -26,6 +26,7 @@ from ringfence_governance import (
     publications,
     runs,
 )
+from ringfence_governance.answers import AnswerDraft
 from ringfence_governance.audit_log import AuditLog
 from ringfence_governance.key_generations import MasterGenerations
 from ringfence_governance.key_store import KeyStore
@@ -100,6 +101,16 @@ def relabel(world: World, say: Callable[..., None]) -> None:
     )
     changed = world.door.relabel(subject(WRITER), document_id, OTHER, WHY)
     say(relabelled=changed["changed"])
+
+
+ANSWER = "a first line\nand a second one"
+
+
+def register(world: World, say: Callable[..., None]) -> None:
+    """Register an answer made from all that the writer may read, and say when it is done."""
+    text = draft("answer", ANSWER)
+    inputs = tuple(sorted(world.see(WRITER).ids.values()))
+    say(answer=world.door.register_answer(subject(WRITER), AnswerDraft(ANSWER, "", text.chunks, inputs)))
 
 
 class Instants:

@@ -24,6 +24,7 @@ from .dying import (
     PUBLICATIONS,
     ROTATION_STEPS,
     Instants,
+    register,
     relabel,
     upkeep,
     watched,
@@ -128,6 +129,15 @@ def die_relabelling(folder: Path, instant: str, delay_ms: str) -> None:
     say(survived=True)
 
 
+def die_registering(folder: Path, instant: str, delay_ms: str) -> None:
+    """Register an answer, and be killed at an instant, or so many milliseconds after it."""
+    world = open_world(folder)
+    say(ready=True)
+    with watched(Instants(int(instant), float(delay_ms) / 1000)):
+        register(world, say)
+    say(survived=True)
+
+
 def beside(folder: Path, part: str, who: str, seconds: str) -> None:
     """Write or read for a time, beside others who do."""
     say(ready=True)
@@ -169,6 +179,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "die_in_upkeep": die_in_upkeep,
     "die_migrating_keys": die_migrating_keys,
     "die_relabelling": die_relabelling,
+    "die_registering": die_registering,
     "rotate": rotate,
     "read_on": read_on,
     "pack": pack,
