@@ -80,9 +80,12 @@ class Backend:
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001  (whatever a transport raises, the event is kept)
-                if _status(error) in REFUSALS:
-                    raise NeverTaken(f"the {self.kind} backend answered {_status(error)}") from None
-                raise NotTaken(f"the {self.kind} backend did not take it ({type(error).__name__})") from None
+                status = _status(error)
+                if status in REFUSALS:
+                    raise NeverTaken(f"the {self.kind} backend answered {status}") from None
+                # By its class alone: a message may name an address, with a password in it.
+                reason = type(error).__name__ if status is None else f"HTTP {status}"
+                raise NotTaken(f"the {self.kind} backend did not take it ({reason})") from None
 
 
 def disabled() -> bool:
@@ -211,7 +214,7 @@ def _backend(settings: dict[str, Any]) -> Backend:
     text = json.dumps(settings, sort_keys=True, default=str)
     if settings.get("type") == "http":
         # What is not taken is sent again from the queue: waiting for it here would only take longer.
-        settings = {"retry": {"total": 0, "connect": 0, "read": 0}, **settings}
+        settings = {"retry": {"total": 0, "status_forcelist": []}, **settings}
     transport = get_default_factory().create(dict(settings))
     kind = str(transport.kind or type(transport).__name__)
     return Backend(kind, text, _emitter(transport), _settler(transport), lambda: _closed(transport))
