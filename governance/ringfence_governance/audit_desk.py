@@ -9,8 +9,10 @@ and after an erasure it must be opened anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from . import audit_tables, authority, rows
+from . import audit_export, audit_tables, authority, checkpoints, rows
 from .audit_macros import MACROS
 from .audit_scope import AuditScope, refuse_narrowed, scope
 from .audit_session import AuditSession, Rows
@@ -27,7 +29,7 @@ QUESTIONS: Mapping[str, str] = {macro.call: macro.answers for macro in MACROS}
 class AuditDesk:
     """One auditor's tables, and what he may ask of them with."""
 
-    __slots__ = ("_auditor", "_ground", "_named", "_scope", "_session", "as_of", "at")
+    __slots__ = ("_auditor", "_ground", "_named", "_rows", "_scope", "_session", "as_of", "at")
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class AuditDesk:
         scope: AuditScope,
         named: frozenset[int],
         session: AuditSession,
+        rows: Sequence[tuple[str, int]],
         as_of: str,
     ) -> None:
         self._ground = ground
@@ -43,6 +46,7 @@ class AuditDesk:
         self._scope = scope
         self._named = named
         self._session = session
+        self._rows = rows
         self.as_of = as_of
         """An opaque handle: equal for equal labels and rows."""
         self.at = scope.grant.now
@@ -86,6 +90,31 @@ class AuditDesk:
             raise found
         return found
 
+    def export(self, path: Path) -> dict[str, Any]:
+        """Write what may be asked here as a signed DuckDB file; return its statement. See :mod:`audit_export`.
+
+        Raises:
+            Refused: As :meth:`ask`.
+            InvalidInput: The place is taken, or there is too much to work out.
+            StoreError: The disk did not take it; nothing is left.
+        """
+        audit_export.checked_place(path)
+
+        def work(reader: GrantedReader) -> Answer[dict[str, Any]]:
+            refuse_narrowed(self._ground, self._scope, reader.grant, self._named)
+            tables = self._session.tables()
+            key = checkpoints.signing_key(self._ground.keys)
+            counts = {name: found.num_rows for name, found in sorted(tables.items())}
+
+            return Answer(
+                self._rows,
+                lambda _: audit_export.write(path, tables, self.as_of, key),
+                plan="audit_export",
+                counts=counts,
+            )
+
+        return read(self._ground, self._auditor, "audit_export", work, action="audit")
+
 
 def open_desk(ground: Ground, auditor: Subject, *, since: str | None = None) -> AuditDesk:
     """Open what an auditor may be told, as tables. See :mod:`audit_tables`.
@@ -112,7 +141,7 @@ def open_desk(ground: Ground, auditor: Subject, *, since: str | None = None) -> 
         ]
 
         def finish(as_of: str) -> AuditDesk:
-            return AuditDesk(ground, auditor, own, named, AuditSession(facts, as_of), as_of)
+            return AuditDesk(ground, auditor, own, named, AuditSession(facts, as_of), left, as_of)
 
         counts = {name: found.num_rows for name, found in sorted(facts.tables.items())}
         return Answer(left, finish, plan="audit_open", counts={**counts, "names": len(names)})

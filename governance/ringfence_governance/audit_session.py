@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from .audit_macros import MACROS, VIEWS
-from .audit_schema import table
+from .audit_schema import SCHEMAS, table
 from .audit_tables import AuditFacts
 from .errors import InvalidInput
 
@@ -126,6 +126,20 @@ class AuditSession:
                 return self._answer(query, parameters, names)
             except duckdb.Error as error:
                 raise InvalidInput(f"the question failed: {error}") from None
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Return all tables, those that take time worked out.
+
+        Raises:
+            InvalidInput: There is too much to work out.
+        """
+        with self._lock:
+            self._work_out(frozenset(self._later))
+            return {name: self._table(name) for name in SCHEMAS}
+
+    def _table(self, name: str) -> pa.Table:
+        found: pa.Table = self._connection.sql(f'FROM "{name}"').to_arrow_table()
+        return found.cast(table(name, ()).schema)
 
     def _names(self, query: str) -> frozenset[str]:
         """Return the tables and functions that a question names.

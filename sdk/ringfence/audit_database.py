@@ -8,8 +8,10 @@ recorded; one who may no more audit what he opened gets no more answers.
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ringfence_governance.audit_desk import QUESTIONS, AuditDesk
@@ -53,8 +55,20 @@ class AuditRows:
         return f"<table>{line(self.columns, 'th')}{body}</table>{told}"
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return columns and rows as JSON-ready values."""
-        return {"columns": list(self.columns), "rows": [list(row) for row in self.rows]}
+        """Return columns and rows as JSON-ready values; what JSON does not know is text."""
+        return {"columns": list(self.columns), "rows": [list(map(_plain, row)) for row in self.rows]}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return str(value)
 
 
 class AuditDatabase:
@@ -111,6 +125,23 @@ class AuditDatabase:
         """
         found = self.__desk.ask(query, parameters)
         return AuditRows(found.columns, found.rows)
+
+    @public
+    def export(self, path: str | Path) -> dict[str, Any]:
+        """Write it as a DuckDB file to hand over, with a signed statement beside it; return the statement.
+
+        Who holds the file asks it without a store, a right or a record, for as long as it exists.
+        `ringfence audit check` says whether a file is the one that was signed.
+
+        Args:
+            path: A name that is free, in a folder that is there.
+
+        Raises:
+            Refused: As :meth:`sql`.
+            InvalidInput: The name is taken, or there is too much to work out.
+            StoreError: It cannot be written; nothing is left of it.
+        """
+        return self.__desk.export(Path(path))
 
     @public
     def close(self) -> None:

@@ -79,8 +79,9 @@ Call = Callable[..., Run]
 def call() -> Call:
     """Run a command in this process; an exception that gets out of it fails the test."""
 
-    def run(*words: object, env: dict[str, str] | None = None) -> Run:
-        result = CliRunner().invoke(app, [str(word) for word in words], env=env, catch_exceptions=False)
+    def run(*words: object, env: dict[str, str] | None = None, stdin: str = "") -> Run:
+        arguments = [str(word) for word in words]
+        result = CliRunner().invoke(app, arguments, input=stdin, env=env, catch_exceptions=False)
         return Run(result.exit_code, result.stdout, result.stderr)
 
     return run

@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from ringfence.cli import app
+from ringfence_governance import audit_export
 from ringfence_governance.key_file import keys_home
 
 Call = Callable[..., Any]
@@ -84,6 +85,10 @@ RUNS = {
     ("audit checkpoint", ""): ["STORE", "--as", AUDITOR],
     ("audit prove", ""): ["STORE", "RECORD", "--as", AUDITOR],
     ("audit keep", ""): ["STORE", "--as", ADMIN],
+    ("audit sql", ""): ["STORE", "FROM runs()", "--as", AUDITOR],
+    ("audit shell", ""): ["STORE", "--as", AUDITOR],
+    ("audit export", ""): ["STORE", "EXPORT", "--as", AUDITOR],
+    ("audit check", ""): ["EXPORTED", "--public-key", "0" * 64],
     ("log", ""): ["STORE", "--as", AUDITOR],
     ("lineage flush", ""): ["STORE", "--as", ADMIN],
     ("status", ""): ["STORE", "--as", ADMIN],
@@ -139,7 +144,16 @@ def places(
         "POLICY": policy_folder,
         "POLICY/labels.yaml": policy_folder / "labels.yaml",
         "NEW": tmp_path / "new",
+        "EXPORT": tmp_path / "export.duckdb",
+        "EXPORTED": exported(tmp_path / "exported.duckdb"),
     }
+
+
+def exported(file: Path) -> Path:
+    """A file and a statement about it that nobody signed."""
+    file.write_bytes(b"")
+    audit_export.statement_of(file).write_text(json.dumps(dict.fromkeys(audit_export.FIELDS, "")), "utf-8")
+    return file
 
 
 def commands(group: Any, path: str = "") -> Iterator[str]:

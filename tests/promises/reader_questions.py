@@ -186,6 +186,9 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
         yield ["why", "STORE", found, "--as", "a/user:u1", "--by", asker.person, "--json"]
         yield ["why", "STORE", found, "--by", asker.person, "--json", "--at", TIMES[0], "--as", "a/user:u1"]
     yield ["log", "STORE", *who]
+    yield ["audit", "sql", "STORE", "FROM nodes", *who]
+    yield ["audit", "shell", "STORE", *who]
+    yield ["audit", "export", "STORE", "/nowhere/at/all", *who]
     yield ["audit", "verify", "STORE", *who]
     yield ["audit", "checkpoint", "STORE", *who]
     yield ["audit", "prove", "STORE", f"{UNKNOWN_ID}:1", *who]
@@ -217,7 +220,7 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["ingest", "STORE", "/nowhere/at/all", *who]
 
 
-COMMANDS_WITHOUT_A_STORE = {"init", "policy lint", "policy test"}
+COMMANDS_WITHOUT_A_STORE = {"audit check", "init", "policy lint", "policy test"}
 """Not asked of a twin: they read no store."""
 
 

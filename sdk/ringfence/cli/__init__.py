@@ -12,6 +12,7 @@ import typer
 
 from . import (
     applying,
+    asking,
     auditing,
     changing,
     erasing,
@@ -43,7 +44,9 @@ app = typer.Typer(
 )
 member = typer.Typer(help="Put principals into groups and roles, and take them out.")
 policy = typer.Typer(help="Check a policy's files; run its tests; apply them; show a store's policy.")
-audit = typer.Typer(help="Verify the audit log, sign it, prove a record of it, keep it bounded.")
+audit = typer.Typer(
+    help="Ask in SQL as an auditor; verify the audit log, sign it, prove a record of it, keep it bounded."
+)
 label = typer.Typer(help="Define named labels, give them another meaning, let them expire; list them.")
 events = typer.Typer(help="Send the events of lineage that wait for a backend.")
 master_keys = typer.Typer(help="Rotate a store's master key; say which generations there are.")
@@ -87,6 +90,10 @@ audit.command("verify")(auditing.verify)
 audit.command("checkpoint")(auditing.checkpoint)
 audit.command("prove")(auditing.prove)
 audit.command("keep")(auditing.keep)
+audit.command("sql")(asking.sql)
+audit.command("shell")(asking.shell)
+audit.command("export")(asking.export)
+audit.command("check")(asking.check)
 app.add_typer(events, name="lineage")
 events.command("flush")(lineage.flush)
 app.command("status")(stores.status)
