@@ -41,6 +41,7 @@ JOBS: Mapping[str, str] = {
     "relabel": "Gives a document, and all that was made from it, another label.",
     "erase": "Erases documents, and all that was made from them, from every row, version and key.",
     "compact": "Writes the tables anew, rows of one label together.",
+    "answer": "Keeps an answer as a document made from the passages it was written from.",
     "keys_rotate": "Wraps every key anew under a new master key.",
     "row_added": "Adds one row to the policy.",
     "row_removed": "Removes one row from the policy.",
