@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ringfence_governance import policy_lineage
+from ringfence_governance.answers import AnswerDraft
 from ringfence_governance.errors import StoreError
 from ringfence_governance.labels import Label, NamedLabel
 
@@ -52,6 +53,8 @@ def run_every_job(world: World, folder: Path) -> dict[str, str]:
     with world.ingestion() as ingestion:
         assert ingestion.remove(f"{CANARY}-other.txt")
     door.relabel(admin, first, "acme/label:staff", WHY)
+    answer = draft("answer", f"{CANARY} answer")
+    door.register_answer(admin, AnswerDraft(answer.text, f"{CANARY} title", answer.chunks, (first, made)))
     door.compact(admin)
     door.redefine_label(admin, NamedLabel(LABEL, Label("acme", OWNER, level=1)), WHY)
     door.expire_label(admin, LABEL, WHY)
