@@ -29,7 +29,9 @@ class AtomSet(Set[int]):
 
     @classmethod
     def of(cls, atoms: Iterable[int]) -> AtomSet:
-        """Return the set of these atoms, each 0 or more."""
+        """Return the set of these atoms, each 0 or more; a set of atoms itself."""
+        if isinstance(atoms, AtomSet):
+            return atoms
         found = np.fromiter(atoms, np.int64)
         mask = np.zeros(int(found.max()) + 1 if found.size else 0, np.bool_)
         mask[found] = True

@@ -96,6 +96,17 @@ def keep_current(dataset: Dataset, version: int) -> int:
     return version
 
 
+def read_whole(dataset: Dataset) -> None:
+    """Read every file of both indexes, before they are published: a full disk may have cut one short.
+
+    Raises:
+        OSError, ValueError, RuntimeError: Something cannot be read.
+    """
+    # Of no row there is nothing to read, and Lance refuses to.
+    for name in (VECTORS, WORDS) if dataset.count_rows() else ():
+        dataset.prewarm_index(name)
+
+
 def is_whole(dataset: Dataset) -> bool:
     """Say whether a version has both indexes."""
     return set(_covered(dataset)) == {VECTORS, WORDS}

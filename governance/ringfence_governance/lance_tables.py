@@ -105,7 +105,7 @@ class LanceTables:
 
     def count(self, name: str, version: int, atoms: Collection[int]) -> int:
         """Return how many rows carry one of `atoms`."""
-        return self.map_of(name, version).count(_atom_set(atoms))
+        return self.map_of(name, version).count(AtomSet.of(atoms))
 
     def parts(self, name: str, version: int, atoms: AtomSet | None) -> tuple[Part, ...]:
         """Return where the rows of some atoms lie, by atom and fragment; None for all atoms, to compare identities."""
@@ -171,11 +171,11 @@ class LanceTables:
 
     @staticmethod
     def _refuse_other(rows: pa.Table, atoms: Collection[int]) -> None:
-        if not np.isin(rows["atom"].to_numpy(), _array(atoms)).all():
+        if not np.isin(rows["atom"].to_numpy(), AtomSet.of(atoms).array).all():
             raise StoreCorrupt("the scan returned a row outside the grant; no result leaves")
 
     def _mask(self, name: str, version: int, atoms: Collection[int]) -> bytes:
-        wanted = _atom_set(atoms)
+        wanted = AtomSet.of(atoms)
         return self._masks.of(
             name, version, wanted, lambda: _allowlist(self.map_of(name, version).addresses(wanted))
         )
@@ -308,7 +308,12 @@ class LanceTables:
 
     def _indexed(self, name: str, version: int) -> int:
         with private_temporary(self._temporary) if self._temporary else nullcontext():
-            return lance_index.keep_current(self._open(name), version)
+            made = lance_index.keep_current(self._open(name), version)
+        if made != version:
+            # Opened anew: nothing of it is in memory yet.
+            place = self._place
+            lance_index.read_whole(lance.dataset(place.table(name), made, storage_options=place.options))
+        return made
 
     def _read_whole(self, name: str, version: int, published: int) -> None:
         """Read every file of a version that the published one has not, before it is published.
@@ -388,11 +393,3 @@ def _allowlist(addresses: npt.NDArray[np.uint64]) -> bytes:
     if mask is None:
         raise StoreError("no row mask could be made; without one nothing is read")
     return mask
-
-
-def _array(atoms: Collection[int]) -> npt.NDArray[np.int32]:
-    return atoms.array if isinstance(atoms, AtomSet) else np.fromiter(atoms, np.int32, len(atoms))
-
-
-def _atom_set(atoms: Collection[int]) -> AtomSet:
-    return atoms if isinstance(atoms, AtomSet) else AtomSet.of(atoms)

@@ -371,6 +371,31 @@ def test_without_it_lance_would_use_the_machines(
     assert temporary.stat().st_mtime_ns > untouched
 
 
+def test_an_index_that_was_cut_short_on_a_full_disk_is_not_published(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world, 0)
+    make = lance_index.make
+
+    def cut(dataset: Dataset, version: int) -> int:
+        made = make(dataset, version)
+        folder = world.path / "lance" / "chunks.lance" / "_indices"
+        newest = max(folder.iterdir(), key=lambda index: index.stat().st_mtime_ns)
+        for file in newest.iterdir():
+            os.truncate(file, file.stat().st_size // 2)
+        return made
+
+    monkeypatch.setattr(lance_index, "make", cut)
+    publication = world.ground.moment().publication
+    with pytest.raises(StoreError, match="chunks table cannot be written"):
+        world.door.compact(subject(ADMIN))
+    assert world.ground.moment().publication == publication
+    monkeypatch.undo()
+    world.door.compact(subject(ADMIN))
+    world.ground.resident.limit(0)
+    agree(world)
+
+
 # What it is made as.
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from lance.dataset import MergeInsertBuilder
 
-from ringfence_governance import lance_tables
+from ringfence_governance import lance_tables, opaque_ids
 from ringfence_governance.atom_sets import AtomSet
 from ringfence_governance.errors import StoreCorrupt, StoreError, WriterExpelled
 from ringfence_governance.lance_tables import LanceTables
@@ -233,11 +233,14 @@ def test_predicates_on_the_disk_hold_ids_and_nothing_else(line: Line) -> None:
 def test_more_ids_than_fit_one_predicate_are_deleted_and_found(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lance_tables, "IDS_PER_PREDICATE", 3)
+    monkeypatch.setattr(opaque_ids, "IDS_PER_PREDICATE", 3)
     line.publish(dict.fromkeys(range(20), 1))
     children = [row_id(1_000_000 + number) for number in range(20)]
     found = line.tables.ids_by("edges", line.versions["edges"], "child", children)
     assert found == {child: [row_id(number)] for number, child in enumerate(children)}
+    # So many that the column is read once instead.
+    monkeypatch.setattr(lance_tables, "BATCHES_LOOKED_UP", 2)
+    assert line.tables.ids_by("edges", line.versions["edges"], "child", children) == found
     line.publish(deleted=range(11))
     assert line.seen([1]) == line.expected([1])
 
