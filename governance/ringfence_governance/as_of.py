@@ -25,6 +25,9 @@ DIGITS = 32
 def handle(ground: Ground, grant: Grant) -> str:
     """Return the handle of what a grant reads: 32 hexadecimal digits."""
     rows.check(ground, grant)
+    if grant.standing is not None:
+        digests = _digests(ground, grant, None)
+        return digest(ground.store_key("as_of"), "as of", *sorted(digests.values()))[:DIGITS]
     version = grant.publication.versions["documents"]
     return ground.handles.whole(
         grant.atoms, version, grant.table.version, lambda: _made(ground, grant, version)
@@ -49,8 +52,8 @@ def _made(ground: Ground, grant: Grant, version: int) -> str:
     return digest(ground.store_key("as_of"), "as of", *sorted(digests.values()))[:DIGITS]
 
 
-def _digests(ground: Ground, grant: Grant, atoms: set[int]) -> dict[int, str]:
-    """Return the digest of some of a grant's labels, each over its definition and its documents."""
+def _digests(ground: Ground, grant: Grant, atoms: set[int] | None) -> dict[int, str]:
+    """Return the digest of some of a grant's labels, or of all, each over its definition and its documents."""
     key = ground.store_key("as_of")
     held: dict[int, list[str]] = defaultdict(list)
     for atom, document_id, run_id in rows.run_ids(ground, grant, atoms):
@@ -58,7 +61,7 @@ def _digests(ground: Ground, grant: Grant, atoms: set[int]) -> dict[int, str]:
     return {
         atom: digest(key, "label", _canonical(grant.table, grant.table.entries[atom]), *sorted(found))
         for atom, found in held.items()
-        if atom in atoms
+        if atoms is None or atom in atoms
     }
 
 

@@ -28,8 +28,9 @@ from .ground import Ground
 from .keyrings import Keyring
 from .quantised import quantised
 from .readable_rows import ReadableRows, SealedPassage
+from .resident import batches
 from .row_map import Part
-from .rows import cell, refuse_erased
+from .rows import cell, keyring, refuse_erased
 from .segments import Segment, binary_ids, word_lists
 
 KEPT_THROUGH = frozenset({NEW_LABEL, "policy", "publication"})
@@ -68,6 +69,9 @@ def passes(ground: Ground, grant: Grant) -> Iterator[ReadableRows]:
     version = grant.publication.versions["chunks"]
     if not grant.atoms:
         return
+    if grant.standing is not None:
+        yield from _passes_then(ground, grant, version)
+        return
     ground.resident.hold_to(grant.sequence, version, lambda last: _standing(ground, last, version))
     yield from ground.resident.passes(
         grant.atoms,
@@ -75,6 +79,24 @@ def passes(ground: Ground, grant: Grant) -> Iterator[ReadableRows]:
         lambda: ground.tables.parts("chunks", version, grant.atoms),
         lambda parts: open_parts(ground, grant, parts),
     )
+
+
+def _passes_then(ground: Ground, grant: Grant, version: int) -> Iterator[ReadableRows]:
+    """Yield the rows of an older cut that may leave, opened for this read alone and kept by nobody.
+
+    Resident blocks are of the newest cut: what a change took from them does not come back by a look at an older one.
+    """
+    for batch in batches(ground.tables.parts("chunks", version, grant.atoms)):
+        found = ground.tables.scan_parts("chunks", version, batch, ["document_id"])
+        documents = found["document_id"].to_pylist()
+        refuse_erased(grant, documents)
+        covered = found["_rowaddr"].to_numpy()[[grant.covers(each) for each in documents]]
+        parts = [
+            Part(part.atom, part.identity, part.addresses[np.isin(part.addresses, covered)]) for part in batch
+        ]
+        if kept := [part for part in parts if len(part)]:
+            segment = open_parts(ground, grant, kept)
+            yield ReadableRows([(segment, np.arange(len(kept), dtype=np.int64))])
 
 
 def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
@@ -94,12 +116,10 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
     refuse_erased(grant, document_ids)
     documents = _documents(ground, grant, atoms, set(document_ids))
     places = {document_id: place for place, document_id in enumerate(documents["id"].to_pylist())}
-    # Only atoms of the grant, even if a row outside it had slipped through: it would not open.
-    granted = sorted(atoms & grant.atoms)
-    keyring = ground.keys.keyring([grant.table.entries[atom] for atom in granted], places)
-    vectors, terms = _opened(ground, keyring, found)
+    keys = keyring(ground, grant, atoms, places)
+    vectors, terms = _opened(ground, keys, found)
     metadata = [
-        json.loads(_open(ground, keyring, "documents", each, each["id"], each["atom"], "metadata"))
+        json.loads(_open(ground, keys, "documents", each, each["id"], each["atom"], "metadata"))
         for each in documents.to_pylist()
     ]
     return Segment(
@@ -133,21 +153,20 @@ def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage])
         ErasedRow: One is of an erased document.
     """
     check(ground, grant)
-    atoms = {each.document["atom"] for each in sealed} & grant.atoms
     ids = {each.document["id"] for each in sealed}
     refuse_erased(grant, ids)
-    keyring = ground.keys.keyring([grant.table.entries[atom] for atom in sorted(atoms)], ids)
+    keys = keyring(ground, grant, {each.document["atom"] for each in sealed}, ids)
     facts = {each.document["id"]: each.document for each in sealed}
     metadata = {
-        name: json.loads(_open(ground, keyring, "documents", document, name, document["atom"], "metadata"))
+        name: json.loads(_open(ground, keys, "documents", document, name, document["atom"], "metadata"))
         for name, document in facts.items()
     }
     found = []
     for each in sealed:
         chunk, document = each.chunk, each.document
         where = (document["id"], document["atom"])
-        span = json.loads(_open(ground, keyring, "chunks", chunk, *where, "metadata"))
-        text = _open(ground, keyring, "chunks", chunk, *where, "text").decode()
+        span = json.loads(_open(ground, keys, "chunks", chunk, *where, "metadata"))
+        text = _open(ground, keys, "chunks", chunk, *where, "text").decode()
         found.append(
             Passage(
                 chunk["id"], *where, chunk["run_id"], span["start"], span["end"], text, metadata[where[0]]
@@ -220,13 +239,13 @@ FEW_DOCUMENTS = 500
 
 
 def _opened(
-    ground: Ground, keyring: Keyring, found: pa.Table
+    ground: Ground, keys: Keyring, found: pa.Table
 ) -> tuple[npt.NDArray[np.float32], list[list[str]]]:
     vectors: list[bytes] = []
     terms: list[list[str]] = []
     columns = (found[name].to_pylist() for name in ("id", "document_id", "atom", *OPENED))
     for chunk_id, document_id, atom, vector, words in zip(*columns, strict=True):
-        cipher = keyring.cipher(document_id, atom)
+        cipher = keys.cipher(document_id, atom)
         vectors.append(cipher.open(vector, cell(ground.store_id, "chunks", document_id, chunk_id, "vector")))
         place = cell(ground.store_id, "chunks", document_id, chunk_id, "terms")
         terms.append(json.loads(cipher.open_packed(words, place)))
@@ -235,7 +254,7 @@ def _opened(
 
 def _open(
     ground: Ground,
-    keyring: Keyring,
+    keys: Keyring,
     table: str,
     row: dict[str, Any],
     document_id: str,
@@ -243,4 +262,4 @@ def _open(
     column: str,
 ) -> bytes:
     place = cell(ground.store_id, table, document_id, row["id"], column)
-    return keyring.cipher(document_id, atom).open_packed(row[column], place)
+    return keys.cipher(document_id, atom).open_packed(row[column], place)

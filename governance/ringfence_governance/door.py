@@ -171,10 +171,16 @@ class Door:
         self.__ground.resident.limit(bytes_max)
 
     def read(
-        self, subject: Subject, verb: str, work: Callable[[GrantedReader], Answer[T]], *, query: str = ""
+        self,
+        subject: Subject,
+        verb: str,
+        work: Callable[[GrantedReader], Answer[T]],
+        *,
+        query: str = "",
+        at: str | None = None,
     ) -> T:
         """Carry out one read for a subject. See :func:`reading.read`."""
-        return reading.read(self.__ground, subject, verb, work, query=query)
+        return reading.read(self.__ground, subject, verb, work, query=query, at=at)
 
     def ingestion(
         self,

@@ -9,6 +9,7 @@
     │   └── PolicyRefused       carries every finding, each with file and line
     ├── Refused                 the subject may not do this; says nothing of what exists
     ├── NotReadable             unknown and unreadable are this one answer
+    ├── Gone                    what stood at that time is not kept any more, for nobody
     ├── WriteRefused            a row lacks label, run or lineage, or would lower a label
     ├── StoreError              the store itself: open the right one, or repair it
     │   ├── StoreVersionMismatch
@@ -89,6 +90,16 @@ class NotReadable(RingfenceError):
     def __init__(self) -> None:
         super().__init__(
             "nothing you may read has this id", hint="check the id, or ask an auditor of the tenant"
+        )
+
+
+class Gone(RingfenceError):
+    """The rows of that time are kept for nobody any more, or there were none yet. Nothing left."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__(
+            f"at: found {at!r}; the rows of that time are not kept any more",
+            hint="ask of a later time, or leave it out to ask of now",
         )
 
 

@@ -8,6 +8,7 @@ widened, copied to another process or reused for another action.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .atom_sets import AtomSet
@@ -32,6 +33,9 @@ class Grant:
         erased: Ids of erased documents: a row of one of them never leaves.
         now: The time it was judged at, UTC.
         expires_at: UTC; from here on the decision may be another.
+        at: UTC; the time whose rows were asked for; empty for now.
+        standing: Of a cut before the newest: document → the atom it stands under now, of all documents this
+            subject may read now. No row of another document is covered.
     """
 
     subject: Subject
@@ -44,12 +48,18 @@ class Grant:
     table: LabelTable
     now: str
     expires_at: str
+    at: str = ""
+    standing: Mapping[str, int] | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return f"Grant(subject={self.subject.person!r}, action={self.action!r})"
 
     def __reduce__(self) -> str:
         raise TypeError("a grant cannot be pickled")
+
+    def covers(self, document_id: str) -> bool:
+        """Say whether rows of a document may leave, as far as that hangs on how it stands now."""
+        return self.standing is None or document_id in self.standing
 
     def readable_set(self, key: bytes) -> str:
         """Return a keyed digest of the readable atoms, for the record: small integers are soon guessed."""

@@ -193,8 +193,8 @@ class Ground:
                 self.catalog.now(connection) >= grant.expires_at
             )
 
-    def grant(self, subject: Subject, action: str) -> Grant:
-        """Authorise a subject for an action at this moment."""
+    def grant(self, subject: Subject, action: str, *, at: str = "") -> Grant:
+        """Authorise a subject for an action at this moment; `at` is kept for :func:`past_grants.opened`."""
         moment = self.moment()
         expires_at, atoms = self._readable(moment, subject, action)
         return self.issued.add(
@@ -209,6 +209,7 @@ class Ground:
                 table=moment.table,
                 now=moment.now,
                 expires_at=expires_at,
+                at=at,
             )
         )
 

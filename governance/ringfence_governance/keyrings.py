@@ -6,7 +6,7 @@ wrapped for, does not open: there is no key for it here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from .errors import StoreCorrupt
@@ -27,14 +27,21 @@ class WrappedKey:
 class Keyring:
     """The document keys of some atoms, opened one by one as they are asked for."""
 
-    __slots__ = ("_ciphers", "_label_keys", "_store_id", "_wrapped")
+    __slots__ = ("_ciphers", "_covered", "_label_keys", "_standing", "_store_id", "_wrapped")
 
     def __init__(
-        self, store_id: str, label_keys: Mapping[int, bytes], wrapped: Mapping[tuple[str, int], WrappedKey]
+        self,
+        store_id: str,
+        label_keys: Mapping[int, bytes],
+        wrapped: Mapping[tuple[str, int], WrappedKey],
+        standing: Mapping[str, int] | None = None,
+        covered: Container[int] = (),
     ) -> None:
         self._store_id = store_id
         self._label_keys = label_keys
         self._wrapped = wrapped
+        self._standing = standing
+        self._covered = covered
         self._ciphers: dict[tuple[str, int], Cipher] = {}
 
     def __repr__(self) -> str:
@@ -42,6 +49,15 @@ class Keyring:
 
     def __reduce__(self) -> str:
         raise TypeError("a keyring cannot be pickled")
+
+    def under(self, standing: Mapping[str, int], covered: Container[int]) -> Keyring:
+        """Return these keys for rows of an older cut: a document's is the one of the atom it stands under now.
+
+        Args:
+            standing: Document → that atom; no other document opens.
+            covered: Atoms of the rows that may be opened.
+        """
+        return Keyring(self._store_id, self._label_keys, self._wrapped, standing, covered)
 
     def cipher(self, document_id: str, atom: int) -> Cipher:
         """Return the cipher of a document as it stands under an atom.
@@ -59,6 +75,10 @@ class Keyring:
 
     def _unwrap(self, document_id: str, atom: int) -> bytes:
         try:
+            if self._standing is not None:
+                if atom not in self._covered:
+                    raise KeyError(atom)
+                atom = self._standing[document_id]
             key = self._wrapped[document_id, atom]
             label_key = self._label_keys[atom]
         except KeyError as error:

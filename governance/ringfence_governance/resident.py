@@ -197,7 +197,7 @@ class Resident:
         self._tick += 1
         needed = frozenset(part.identity for part in parts)
         missing = [part for part in parts if part.identity not in self._blocks]
-        for batch in _batches(missing):
+        for batch in batches(missing):
             self._make_room(sum(map(len, batch)) * self._row_size(), needed)
             self._keep(opener(batch))
         if missing:
@@ -282,7 +282,8 @@ class Resident:
         return list({id(held.segment): held.segment for held in self._blocks.values()}.values())
 
 
-def _batches(parts: Sequence[Part]) -> Iterator[list[Part]]:
+def batches(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Yield parts, in their order, as many together as are opened at once; at least one."""
     batch: list[Part] = []
     rows = 0
     for part in parts:

@@ -22,6 +22,9 @@ from .keyrings import Keyring
 from .labels import LabelEntry
 from .seal import place
 
+DOCUMENT_COLUMN = {"documents": "id", "chunks": "document_id"}
+"""Where a row names its document."""
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
@@ -74,13 +77,13 @@ class ChunkText:
 def documents(ground: Ground, grant: Grant, ids: Collection[str] | None = None) -> tuple[DocumentRow, ...]:
     """Return the readable documents, by id; only `ids` if given."""
     found = _content(ground, grant, "documents", ["run_id", "metadata"], ids)
-    keyring = _keyring(ground, grant, {row["atom"] for row in found}, [row["id"] for row in found])
+    keys = keyring(ground, grant, {row["atom"] for row in found}, [row["id"] for row in found])
     return tuple(
         DocumentRow(
             document_id=row["id"],
             atom=row["atom"],
             run_id=row["run_id"],
-            metadata=json.loads(_open(ground, keyring, "documents", row["id"], row, "metadata")),
+            metadata=json.loads(_open(ground, keys, "documents", row["id"], row, "metadata")),
         )
         for row in found
     )
@@ -95,32 +98,32 @@ def document_text(ground: Ground, grant: Grant, document_id: str) -> str:
     found = _content(ground, grant, "documents", ["text"], [document_id])
     if not found:
         raise NotReadable()
-    keyring = _keyring(ground, grant, {found[0]["atom"]}, [document_id])
-    return _open(ground, keyring, "documents", document_id, found[0], "text").decode()
+    keys = keyring(ground, grant, {found[0]["atom"]}, [document_id])
+    return _open(ground, keys, "documents", document_id, found[0], "text").decode()
 
 
 def chunk_block(ground: Ground, grant: Grant, *, vectors: bool = False, terms: bool = False) -> ChunkBlock:
     """Return all readable chunks, by id."""
     columns = ["document_id", *(["vector"] if vectors else []), *(["terms"] if terms else [])]
     found = _content(ground, grant, "chunks", columns, None)
-    keyring = _keyring(ground, grant, {row["atom"] for row in found}, [row["document_id"] for row in found])
+    keys = keyring(ground, grant, {row["atom"] for row in found}, [row["document_id"] for row in found])
     return ChunkBlock(
         ids=tuple(row["id"] for row in found),
         document_ids=tuple(row["document_id"] for row in found),
         atoms=np.fromiter((row["atom"] for row in found), np.int32, len(found)),
-        vectors=_vectors(ground, keyring, found) if vectors else None,
-        terms=_terms(ground, keyring, found) if terms else None,
+        vectors=_vectors(ground, keys, found) if vectors else None,
+        terms=_terms(ground, keys, found) if terms else None,
     )
 
 
 def chunk_texts(ground: Ground, grant: Grant, ids: Sequence[str]) -> dict[str, ChunkText]:
     """Return the text and place of some readable chunks, by chunk id; absent ones are left out."""
     found = _content(ground, grant, "chunks", ["document_id", "run_id", "text", "metadata"], ids)
-    keyring = _keyring(ground, grant, {row["atom"] for row in found}, [row["document_id"] for row in found])
+    keys = keyring(ground, grant, {row["atom"] for row in found}, [row["document_id"] for row in found])
     texts: dict[str, ChunkText] = {}
     for row in found:
-        span = json.loads(_open(ground, keyring, "chunks", row["document_id"], row, "metadata"))
-        text = _open(ground, keyring, "chunks", row["document_id"], row, "text").decode()
+        span = json.loads(_open(ground, keys, "chunks", row["document_id"], row, "metadata"))
+        text = _open(ground, keys, "chunks", row["document_id"], row, "text").decode()
         texts[row["id"]] = ChunkText(
             row["id"], row["document_id"], row["run_id"], span["start"], span["end"], text
         )
@@ -130,7 +133,14 @@ def chunk_texts(ground: Ground, grant: Grant, ids: Sequence[str]) -> dict[str, C
 def count(ground: Ground, grant: Grant, table: str) -> int:
     """Return how many rows of a table the grant covers."""
     check(ground, grant)
-    return ground.tables.count(table, grant.publication.versions[table], grant.atoms) if grant.atoms else 0
+    if not grant.atoms:
+        return 0
+    version = grant.publication.versions[table]
+    if grant.standing is None:
+        return ground.tables.count(table, version, grant.atoms)
+    column = DOCUMENT_COLUMN[table]
+    found = ground.tables.scan(table, version, grant.atoms, [column])
+    return sum(map(grant.covers, found[column].to_pylist()))
 
 
 def label_of(ground: Ground, grant: Grant, object_id: str) -> tuple[LabelEntry, str]:
@@ -153,13 +163,14 @@ def labels_of(ground: Ground, grant: Grant, object_ids: Collection[str]) -> dict
     if not all(map(is_opaque, missing)):
         raise NotReadable()
     found: dict[str, tuple[LabelEntry, str]] = {}
-    for table, column in (("documents", "id"), ("chunks", "document_id")):
+    for table, column in DOCUMENT_COLUMN.items():
         if missing:
             version = grant.publication.versions[table]
             rows = ground.tables.scan(table, version, grant.atoms, [column], ids=sorted(missing))
             refuse_erased(grant, rows[column].to_pylist())
             for row in rows.to_pylist():
-                found[row["id"]] = grant.table.entries[row["atom"]], row[column]
+                if grant.covers(row[column]):
+                    found[row["id"]] = grant.table.entries[row["atom"]], row[column]
             missing -= found.keys()
     if missing:
         raise NotReadable()
@@ -172,7 +183,7 @@ def run_ids(ground: Ground, grant: Grant, atoms: Set[int] | None = None) -> list
     wanted = grant.atoms if atoms is None else grant.atoms & atoms
     found = ground.tables.scan("documents", grant.publication.versions["documents"], wanted, ["run_id"])
     refuse_erased(grant, found["id"].to_pylist())
-    return [(row["atom"], row["id"], row["run_id"]) for row in found.to_pylist()]
+    return [(row["atom"], row["id"], row["run_id"]) for row in found.to_pylist() if grant.covers(row["id"])]
 
 
 def is_opaque(text: str) -> bool:
@@ -203,22 +214,30 @@ def _content(
         raise Refused(
             f"found a grant for {grant.action!r}; expected one to read; content opens only for reading"
         )
-    version = grant.publication.versions[table]
+    version, document = grant.publication.versions[table], DOCUMENT_COLUMN[table]
+    columns = [*columns, document]
     rows: list[dict[str, Any]] = ground.tables.scan(table, version, grant.atoms, columns, ids=ids).to_pylist()
-    refuse_erased(grant, [row.get("document_id", row["id"]) for row in rows])
-    return sorted(rows, key=lambda row: str(row["id"]))
+    refuse_erased(grant, [row[document] for row in rows])
+    return sorted((row for row in rows if grant.covers(row[document])), key=lambda row: str(row["id"]))
 
 
-def _keyring(ground: Ground, grant: Grant, atoms: set[int], ids: Collection[str]) -> Keyring:
-    # Only atoms of the grant, even if a row outside it had slipped through the scan: it would not open.
-    granted = [grant.table.entries[atom] for atom in sorted(atoms & grant.atoms)]
-    return ground.keys.keyring(granted, ids)
+def keyring(ground: Ground, grant: Grant, atoms: Set[int], ids: Collection[str]) -> Keyring:
+    """Return the keys of some documents under some atoms, as far as the grant covers them.
+
+    Args:
+        atoms: Those the rows carry; one outside the grant has no key here, so its rows do not open.
+    """
+    if grant.standing is not None:
+        # A key is wrapped for the label its document has now; the one it had then does not open it any more.
+        atoms = {grant.standing[each] for each in ids if each in grant.standing}
+    keys = ground.keys.keyring([grant.table.entries[atom] for atom in sorted(atoms & grant.atoms)], ids)
+    return keys if grant.standing is None else keys.under(grant.standing, grant.atoms)
 
 
 def _open(
-    ground: Ground, keyring: Keyring, table: str, document_id: str, row: dict[str, Any], column: str
+    ground: Ground, keys: Keyring, table: str, document_id: str, row: dict[str, Any], column: str
 ) -> bytes:
-    cipher = keyring.cipher(document_id, row["atom"])
+    cipher = keys.cipher(document_id, row["atom"])
     return cipher.open_packed(row[column], cell(ground.store_id, table, document_id, row["id"], column))
 
 
@@ -227,11 +246,11 @@ def cell(store_id: str, table: str, document_id: str, row_id: str, column: str) 
     return place("cell", store_id, table, document_id, row_id, column)
 
 
-def _vectors(ground: Ground, keyring: Keyring, found: list[dict[str, Any]]) -> npt.NDArray[np.float32]:
+def _vectors(ground: Ground, keys: Keyring, found: list[dict[str, Any]]) -> npt.NDArray[np.float32]:
     if not found:
         return np.zeros((0, 0), np.float32)
     opened = [
-        keyring.cipher(row["document_id"], row["atom"]).open(
+        keys.cipher(row["document_id"], row["atom"]).open(
             row["vector"], cell(ground.store_id, "chunks", row["document_id"], row["id"], "vector")
         )
         for row in found
@@ -239,7 +258,7 @@ def _vectors(ground: Ground, keyring: Keyring, found: list[dict[str, Any]]) -> n
     return np.frombuffer(b"".join(opened), dtype="<f4").reshape(len(found), -1)
 
 
-def _terms(ground: Ground, keyring: Keyring, found: list[dict[str, Any]]) -> tuple[tuple[str, ...], ...]:
+def _terms(ground: Ground, keys: Keyring, found: list[dict[str, Any]]) -> tuple[tuple[str, ...], ...]:
     return tuple(
-        tuple(json.loads(_open(ground, keyring, "chunks", row["document_id"], row, "terms"))) for row in found
+        tuple(json.loads(_open(ground, keys, "chunks", row["document_id"], row, "terms"))) for row in found
     )

@@ -13,8 +13,8 @@ from ringfence_governance.subjects import Subject
 from .results import Counts, Document, DocumentList, DocumentText
 
 
-def documents(door: Door, subject: Subject) -> DocumentList:
-    """Return all readable documents, by path, then id."""
+def documents(door: Door, subject: Subject, *, at: str | None = None) -> DocumentList:
+    """Return all readable documents, by path, then id; `at` as in :func:`reading.read`."""
 
     def work(reader: GrantedReader) -> Answer[DocumentList]:
         rows = sorted(reader.documents(), key=lambda row: (row.metadata["path"], row.document_id))
@@ -26,11 +26,11 @@ def documents(door: Door, subject: Subject) -> DocumentList:
             counts={"documents": len(ordered)},
         )
 
-    return door.read(subject, "list", work)
+    return door.read(subject, "list", work, at=at)
 
 
-def counts(door: Door, subject: Subject) -> Counts:
-    """Return how many documents and chunks are readable."""
+def counts(door: Door, subject: Subject, *, at: str | None = None) -> Counts:
+    """Return how many documents and chunks are readable; `at` as in :func:`reading.read`."""
 
     def work(reader: GrantedReader) -> Answer[Counts]:
         found = {name: reader.count(name) for name in ("documents", "chunks")}
@@ -41,11 +41,11 @@ def counts(door: Door, subject: Subject) -> Counts:
             counts=found,
         )
 
-    return door.read(subject, "count", work)
+    return door.read(subject, "count", work, at=at)
 
 
-def text(door: Door, subject: Subject, document_id: str) -> DocumentText:
-    """Return the whole text of a readable document.
+def text(door: Door, subject: Subject, document_id: str, *, at: str | None = None) -> DocumentText:
+    """Return the whole text of a readable document; `at` as in :func:`reading.read`.
 
     Raises:
         NotReadable: Unknown or unreadable.
@@ -63,7 +63,7 @@ def text(door: Door, subject: Subject, document_id: str) -> DocumentText:
             plan="text",
         )
 
-    return door.read(subject, "text", work)
+    return door.read(subject, "text", work, at=at)
 
 
 def _document(reader: GrantedReader, row: DocumentRow) -> Document:

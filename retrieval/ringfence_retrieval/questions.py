@@ -45,6 +45,7 @@ class Question:
         cursor: Of the page before, to go on behind its hits; None for the first page.
         facets: Columns whose values are counted, of :data:`FACETS`.
         exact: Whether every readable row is looked at, however many there are.
+        at: UTC, the time whose rows are asked, as in :func:`reading.read`; None for now.
 
     Raises:
         InvalidInput: One of them is not as said.
@@ -63,6 +64,7 @@ class Question:
     facets: Sequence[str] = ()
     cursor: str | None = None
     exact: bool = False
+    at: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
@@ -111,7 +113,8 @@ class Question:
         """All that decides which hits come in which order; not how many are wanted at once, nor what is counted."""
         where = self.filter.canonical() if self.filter is not None else None
         least = None if self.min_score is None else float(self.min_score)
-        return json.dumps([self.text, self.mode, self.language, where, least, self.group_by, self.exact])
+        asked = [self.text, self.mode, self.language, where, least, self.group_by, self.exact]
+        return json.dumps(asked if self.at is None else [*asked, self.at])
 
 
 def _facets(names: object) -> tuple[str, ...]:

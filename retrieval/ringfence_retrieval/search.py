@@ -61,7 +61,7 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
             counted=best.counted,
         )
 
-    return door.read(subject, "search", work, query=question.text)
+    return door.read(subject, "search", work, query=question.text, at=question.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ringfence_governance.errors import (
         AuditUnavailable,
+        Gone,
         InvalidInput,
         InvalidLabel,
         KeyUnavailable,
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "ringfence_governance.errors": (
         "AuditUnavailable",
+        "Gone",
         "InvalidInput",
         "InvalidLabel",
         "KeyUnavailable",
@@ -89,6 +91,7 @@ __all__ = [
     "DocumentText",
     "Explanation",
     "Filter",
+    "Gone",
     "Hit",
     "InvalidInput",
     "InvalidLabel",

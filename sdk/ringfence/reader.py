@@ -86,6 +86,7 @@ class Reader(Answering):
         cursor: str | None = None,
         explain: bool = False,
         exact: bool = False,
+        at: str | None = None,
     ) -> SearchResult:
         """Return the best readable passages for a question.
 
@@ -109,39 +110,57 @@ class Reader(Answering):
                 and `explain`.
             explain: Whether the result's `plan` says how it was found.
             exact: Whether every readable row is looked at even where an `indexed` store would ask its index.
+            at: UTC, `YYYY-MM-DDTHH:MM:SSZ`: the passages as they were published at that time, as far as this
+                subject may read them now and their documents as they are now; None for now.
 
         Raises:
-            InvalidInput: One of them is not as said; or the cursor is not of this reader and question, or what he
-                may read has changed since.
+            InvalidInput: One of them is not as said, or the time is to come; or the cursor is not of this reader
+                and question, or what he may read has changed since.
+            Gone: What was published then is kept for nobody any more.
         """
         question = Question(
-            query, k, mode, language, explain, where, since, until, min_score, group_by, facets, cursor, exact
+            query,
+            k,
+            mode,
+            language,
+            explain,
+            where,
+            since,
+            until,
+            min_score,
+            group_by,
+            facets,
+            cursor,
+            exact,
+            at,
         )
         return search(self.__door, self.__subject, question, self.__embed)
 
     @public
-    def list(self) -> DocumentList:
-        """Return all readable documents."""
-        return listing.documents(self.__door, self.__subject)
+    def list(self, *, at: str | None = None) -> DocumentList:
+        """Return all readable documents; `at` as in :meth:`search`."""
+        return listing.documents(self.__door, self.__subject, at=at)
 
     @public
-    def count(self) -> Counts:
-        """Return how many documents and passages are readable."""
-        return listing.counts(self.__door, self.__subject)
+    def count(self, *, at: str | None = None) -> Counts:
+        """Return how many documents and passages are readable; `at` as in :meth:`search`."""
+        return listing.counts(self.__door, self.__subject, at=at)
 
     @public
-    def text(self, document: str | Hit | Document) -> DocumentText:
+    def text(self, document: str | Hit | Document, *, at: str | None = None) -> DocumentText:
         """Return the whole text of a readable document.
 
         Args:
             document: A hit, a document, an id, or the path of a readable document.
+            at: As in :meth:`search`; a path is the one it had then.
 
         Raises:
-            NotReadable: Unknown or unreadable: one answer.
-            InvalidInput: Several readable documents have this path; use an id.
+            NotReadable: Unknown or unreadable, now or then: one answer.
+            InvalidInput: Several readable documents have this path; use an id. Or the time is to come.
+            Gone: What was published then is kept for nobody any more.
         """
-        wanted = document.document if isinstance(document, Hit) else self.__resolved(document)
-        return listing.text(self.__door, self.__subject, wanted)
+        wanted = document.document if isinstance(document, Hit) else self.__resolved(document, at)
+        return listing.text(self.__door, self.__subject, wanted, at=at)
 
     @public
     def why(self, found: str | Hit | Document) -> Explanation:
@@ -338,14 +357,14 @@ class Reader(Answering):
         sought = [each.encode() if isinstance(each, str) else each for each in canaries]
         return self.__door.verify_erasure(self.__subject, certificates.parsed(text), canaries=sought)
 
-    def __resolved(self, found: str | Hit | Document) -> str:
+    def __resolved(self, found: str | Hit | Document, at: str | None = None) -> str:
         """Return an id; a path is looked up among the subject's own readable documents."""
         text = _object_id(found)
         if is_opaque(text):
             return text
         ids = [
             document.id
-            for document in listing.documents(self.__door, self.__subject)
+            for document in listing.documents(self.__door, self.__subject, at=at)
             if document.path == text
         ]
         if len(ids) > 1:

@@ -87,6 +87,7 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
     yield "search nothing", bytes_of(lambda: reader.search(" "))
     yield "search k", bytes_of(lambda: reader.search("offer", 0))
     yield "search language", bytes_of(lambda: reader.search("offer", language="klingon"))
+    yield from answers_of_times(reader)
     for found in (*ids, UNKNOWN_ID, *MALFORMED_IDS):
         yield f"text {found}", bytes_of(lambda f=found: reader.text(f))
         yield f"why {found}", bytes_of(lambda f=found: reader.why(f))
@@ -114,6 +115,14 @@ def pages(reader: Reader, mode: Any) -> Iterator[tuple[str, bytes]]:
         cursor = page.cursor
         if cursor is None:
             return
+
+
+def answers_of_times(reader: Reader) -> Iterator[tuple[str, bytes]]:
+    for at in TIMES:
+        yield f"list {at}", bytes_of(lambda t=at: reader.list(at=t))
+        yield f"count {at}", bytes_of(lambda t=at: reader.count(at=t))
+        yield f"search {at}", bytes_of(lambda t=at: reader.search(QUERIES[0], at=t))
+        yield f"text {at}", bytes_of(lambda t=at: reader.text(UNKNOWN_ID, at=t))
 
 
 def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
@@ -174,6 +183,8 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["search", "STORE", " ", *who]
     yield ["search", "STORE", "offer", *who, "-k", "-3"]
     yield ["list", "STORE", *who, *carried]
+    yield ["list", "STORE", *who, "--at", TIMES[0]]
+    yield ["search", "STORE", "offer", *who, "--at", TIMES[0]]
     for found in (*ids, UNKNOWN_ID, "docs/1.txt", ""):
         yield ["why", "STORE", found, *who, *carried]
     yield ["what", "STORE", *who, *carried]

@@ -65,6 +65,14 @@ Why = Annotated[
 Ticket = Annotated[
     str, typer.Option("--ticket", metavar="TEXT", help="Where it was asked for.", callback=decoded)
 ]
+ReadAt = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="What was published then, UTC as 2026-01-31T00:00:00Z, by the rights of now. Without it: now.",
+    ),
+]
 At = Annotated[
     str | None,
     typer.Option(

@@ -11,7 +11,7 @@ from rich.text import Text
 from .answers import finish, lines, table
 from .failures import DONE, NOT_DONE
 from .filtering import filter_of
-from .options import AsJson, AsSubject, Embedder, Mode, Purpose, Query, StorePath, Via, each_decoded
+from .options import AsJson, AsSubject, Embedder, Mode, Purpose, Query, ReadAt, StorePath, Via, each_decoded
 from .printable import one_line
 from .stores import opened
 
@@ -80,6 +80,7 @@ def search(
     ] = False,
     purpose: Purpose = "",
     via: Via = None,
+    at: ReadAt = None,
     embedder: Embedder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -99,6 +100,7 @@ def search(
             cursor=cursor,
             explain=explain,
             exact=exact,
+            at=at,
         )
     finish(
         result.to_mapping(),
@@ -113,11 +115,12 @@ def list_documents(
     subject: AsSubject = None,
     purpose: Purpose = "",
     via: Via = None,
+    at: ReadAt = None,
     as_json: AsJson = False,
 ) -> None:
     """List the documents that may be read."""
     with opened(store) as open_store:
-        found = open_store.as_user(subject, via=via or (), purpose=purpose).list()
+        found = open_store.as_user(subject, via=via or (), purpose=purpose).list(at=at)
 
     def show(out: Console) -> None:
         if len(found):
