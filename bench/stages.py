@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from ringfence_governance import as_of, block_opening, reading
+from ringfence_governance import as_of, block_opening, read_records, reading
 from ringfence_governance.ground import Ground
 from ringfence_retrieval import search
 
@@ -24,7 +24,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("rank", search, "ranked"),
     ("check again", reading, "_recheck"),
     ("as_of", as_of, "handle"),
-    ("record", reading, "_append"),
+    ("record", read_records, "append"),
     ("fetch hits", reading.GrantedReader, "passages"),
 )
 """Name of the stage, where its function stands, and the function's name."""

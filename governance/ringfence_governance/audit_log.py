@@ -93,7 +93,7 @@ class AuditLog:
         self._segment: OpenSegment | None = None
         self._left: list[OpenSegment] = []
         self.on_durable: Callable[[], None] | None = None
-        """Called after each record that became durable."""
+        """Called after records became durable."""
 
     def __repr__(self) -> str:
         return "AuditLog(…)"
@@ -101,17 +101,17 @@ class AuditLog:
     def __reduce__(self) -> str:
         raise TypeError("an audit log cannot be pickled")
 
-    def append(self, record: AuditRecord) -> None:
-        """Write one record and wait until it is durable.
+    def append(self, *records: AuditRecord) -> None:
+        """Write one record, or some one after the other, and wait until all are durable.
 
         Raises:
-            AuditUnavailable: It could not be made durable. No result may leave.
+            AuditUnavailable: One could not be made durable. No result may leave.
         """
         with self._changed:
             segment = None
             try:
                 segment = self._current()
-                self._wait(segment, self._enqueue(segment, record))
+                self._wait(segment, max(self._enqueue(segment, each) for each in records))
             except (OSError, StoreError) as error:
                 # Another thread may have begun a new segment meanwhile: that one goes on.
                 if segment is not None and segment is self._segment:

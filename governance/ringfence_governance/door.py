@@ -182,6 +182,18 @@ class Door:
         """Carry out one read for a subject. See :func:`reading.read`."""
         return reading.read(self.__ground, subject, verb, work, query=query, at=at)
 
+    def read_many(
+        self,
+        subject: Subject,
+        verb: str,
+        work: Callable[[GrantedReader], Sequence[Answer[T]]],
+        queries: Sequence[str],
+        *,
+        at: str | None = None,
+    ) -> tuple[T, ...]:
+        """Carry out several reads for a subject with one grant. See :func:`reading.read_many`."""
+        return reading.read_many(self.__ground, subject, verb, work, queries, at=at)
+
     def ingestion(
         self,
         subject: Subject,

@@ -9,19 +9,17 @@ Source: DESIGN.md §7.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from . import as_of, authority, past_grants
-from .audit_record import AuditRecord, Outcome
+from . import as_of, authority, past_grants, read_records
 from .errors import (
     InvalidInput,
-    NotReadable,
     RecheckFailed,
-    Refused,
     RingfenceError,
     StoreBusy,
     StoreCorrupt,
@@ -31,10 +29,11 @@ from .granted_reader import GrantedReader
 from .grants import Grant
 from .ground import Ground
 from .past_moments import checked_time
+from .read_records import Left
 from .resident import Outdated
 from .subjects import Subject
 
-__all__ = ["Answer", "GrantedReader", "read"]
+__all__ = ["Answer", "GrantedReader", "read", "read_many"]
 
 T = TypeVar("T")
 ATTEMPTS_MAX = 20
@@ -89,6 +88,29 @@ def read(
         AuditUnavailable: No record, no result.
         StoreBusy: The store changed at every attempt.
     """
+    (found,) = read_many(ground, subject, verb, lambda reader: [work(reader)], [query], action=action, at=at)
+    return found
+
+
+def read_many(
+    ground: Ground,
+    subject: Subject,
+    verb: str,
+    work: Callable[[GrantedReader], Sequence[Answer[T]]],
+    queries: Sequence[str],
+    *,
+    action: str = "read",
+    at: str | None = None,
+) -> tuple[T, ...]:
+    """Carry out several reads for a subject with one grant; each has a record of its own, durable before any leaves.
+
+    Args:
+        work: Finds the answers, one for each of `queries`, in their order.
+        at: As of :func:`read`.
+
+    Raises:
+        InvalidInput, Gone, NotReadable, AuditUnavailable, StoreBusy: As of :func:`read`; then none leaves.
+    """
     started = time.monotonic()
     asked = checked_time(at) or ""
     for attempt in range(ATTEMPTS_MAX):
@@ -96,12 +118,14 @@ def read(
         with nullcontext() if beside else ground.catalog.held_still():
             grant = ground.grant(subject, action, at=asked)
             try:
-                return _answer(ground, grant, verb, query, work, started)
+                return _answered(ground, grant, verb, queries, work, started)
             except _Moved:
                 continue
             finally:
                 ground.issued.withdraw(grant)
-    ground.record(subject, verb, action, "error", detail={"error": StoreBusy.__name__, **_asked(asked)})
+    ground.record(
+        subject, verb, action, "error", detail={"error": StoreBusy.__name__, **read_records.asked_at(asked)}
+    )
     raise StoreBusy(f"the store changed during all {ATTEMPTS_MAX} attempts to read it; try again")
 
 
@@ -109,63 +133,70 @@ class _Moved(Exception):
     """The store changed under a read: it starts again."""
 
 
-def _answer(
+def _answered(
     ground: Ground,
     grant: Grant,
     verb: str,
-    query: str,
-    work: Callable[[GrantedReader], Answer[T]],
+    queries: Sequence[str],
+    work: Callable[[GrantedReader], Sequence[Answer[T]]],
     started: float,
-) -> T:
+) -> tuple[T, ...]:
     try:
         granted = past_grants.opened(ground, grant)
     except InvalidInput:
         raise
     except RingfenceError as error:
         _refuse_moved(ground, grant)
-        _append(ground, grant, verb, query, None, (), started, error)
+        read_records.append(ground, grant, verb, started, [Left(query) for query in queries], error)
         raise
     try:
-        return _answer_granted(ground, granted, verb, query, work, started)
+        return _answered_granted(ground, granted, verb, queries, work, started)
     finally:
         ground.issued.withdraw(granted)
 
 
-def _answer_granted(
+def _answered_granted(
     ground: Ground,
     grant: Grant,
     verb: str,
-    query: str,
-    work: Callable[[GrantedReader], Answer[T]],
+    queries: Sequence[str],
+    work: Callable[[GrantedReader], Sequence[Answer[T]]],
     started: float,
-) -> T:
+) -> tuple[T, ...]:
     reader = GrantedReader(ground, grant)
+    append = functools.partial(read_records.append, ground, grant, verb, started)
+    nothing = [Left(query) for query in queries]
     try:
-        answer = work(reader)
-        _recheck(grant, {atom for _, atom in answer.rows} | set(answer.counted))
+        answers = work(reader)
+        _recheck(
+            grant, {atom for each in answers for atom in (*(atom for _, atom in each.rows), *each.counted)}
+        )
         seen = as_of.handle(ground, grant)
-        given = _given(ground, reader, answer.documents)
+        left = [
+            Left(query, each.rows, _given(ground, reader, each.documents), each.plan, each.counts)
+            for query, each in zip(queries, answers, strict=True)
+        ]
     except InvalidInput:
         raise
     except Outdated:
         raise _Moved from None
     except RingfenceError as error:
         _refuse_moved(ground, grant, error)
-        _append(ground, grant, verb, query, None, (), started, error)
+        append(nothing, error)
         raise
     _refuse_moved(ground, grant)
-    _append(ground, grant, verb, query, answer, given, started, None)
+    append(left)
     try:
-        result = answer.finish(seen)
+        results = tuple(each.finish(seen) for each in answers)
     except RingfenceError as error:
         _refuse_moved(ground, grant, error)
         if isinstance(error, StoreCorrupt):
-            # The record says that it left: this one, after it, that it did not.
-            _append(ground, grant, verb, query, None, (), started, error)
+            # The records say that it left: these, after them, that it did not.
+            append(nothing, error)
         raise
-    # A right that went while the record was written takes the result with it.
+    # A right that went while the records were written takes the results with it.
     _refuse_moved(ground, grant)
-    return result
+    return results
 
 
 def _refuse_moved(ground: Ground, grant: Grant, error: RingfenceError | None = None) -> None:
@@ -196,82 +227,7 @@ def _allowed(grant: Grant, atom: int) -> bool:
     )
 
 
-def _append(
-    ground: Ground,
-    grant: Grant,
-    verb: str,
-    query: str,
-    answer: Answer[T] | None,
-    given: Sequence[tuple[str, int]],
-    started: float,
-    error: RingfenceError | None,
-) -> None:
-    left = answer.rows if answer is not None else ()
-    ground.audit.append(
-        AuditRecord(
-            verb=verb,
-            action=grant.action,
-            outcome=_outcome(error),
-            chain=authority.subject_facts(grant.snapshot, grant.subject, grant.now),
-            asserted_by=ground.asserted_by,
-            purpose=grant.subject.purpose,
-            policy_revision=grant.snapshot.revision,
-            sequence=grant.sequence,
-            publication=grant.publication.sequence,
-            readable_set=grant.readable_set(ground.store_key("query")),
-            atoms=[atom for _, atom in left],
-            rows=[row for row, _ in left],
-            given=given,
-            rules=_deciding_rules(ground, grant, left),
-            query=ground.query_digest(query),
-            plan=answer.plan if answer is not None else "",
-            counts=answer.counts if answer is not None else {},
-            detail={**_detail(error), **_asked(grant.at)},
-            duration_ms=round((time.monotonic() - started) * 1000, 3),
-        )
-    )
-
-
-def _outcome(error: RingfenceError | None) -> Outcome:
-    if error is None:
-        return "allowed"
-    if isinstance(error, NotReadable | Refused):
-        return "refused"
-    # Also a row that came past the filter, one that was erased, and one that does not open.
-    return "alarm" if isinstance(error, StoreCorrupt) else "error"
-
-
-def _detail(error: RingfenceError | None) -> dict[str, object]:
-    if error is None:
-        return {}
-    atoms = {"atoms": list(error.atoms)} if isinstance(error, RecheckFailed) else {}
-    return {"error": type(error).__name__, **atoms}
-
-
-def _asked(at: str) -> dict[str, object]:
-    return {"at": at} if at else {}
-
-
 def _given(ground: Ground, reader: GrantedReader, documents: Sequence[str]) -> list[tuple[str, int]]:
     """Return what the log keeps of the bytes that leave: see :func:`floors.given_digest`."""
     person = reader.grant.subject.person
     return [(given_digest(ground, person, sha256), atom) for sha256, atom in reader.contents(documents)]
-
-
-def _deciding_rules(ground: Ground, grant: Grant, found: Sequence[tuple[str, int]]) -> list[int]:
-    """Return the journal numbers of the rules that allowed the rows that leave."""
-    policy = ground.moment().policy
-
-    def of_atom(atom: int) -> frozenset[int]:
-        explanation = authority.explain(
-            grant.snapshot,
-            grant.table,
-            grant.subject,
-            grant.table.entries[atom],
-            action=grant.action,
-            now=grant.now,
-        )
-        rules = {reason.rule for verdict in explanation.verdicts for reason in verdict.reasons}
-        return frozenset(number for rule in rules if (number := policy.added.get(rule)) is not None)
-
-    return ground.rules.numbers(grant, policy.version, {atom for _, atom in found}, of_atom)

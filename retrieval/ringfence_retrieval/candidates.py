@@ -35,22 +35,22 @@ class Candidates:
     """What was seen of a reader's rows so far: a score for each that may be among the hits.
 
     Attributes:
-        rows: How many were looked at.
-        matching: How many of them match: pass the filter and, by words, hold one of the question.
+        question, plan: What they are looked at for.
+        matching: How many match: pass the filter and, by words, hold one of the question.
         ids: Of the rows that may be among the hits, pass by pass.
         documents: Of the rows that match, if they are grouped or counted.
         only: The rows of the only pass, and which of them `ids` are of; None if there were several.
     """
 
     def __init__(self, question: Question, plan: Plan, embed: Embed) -> None:
-        self._question, self._plan, self._embed = question, plan, embed
+        self.question, self.plan, self._embed = question, plan, embed
         self._where = question.filter
         self._words = (
             WordScores(terms(question.text, question.language)) if question.mode != "vector" else None
         )
         self._query: npt.NDArray[np.float32] | None = None
         self._meaning: list[npt.NDArray[np.float64]] = []
-        self.rows = self.matching = 0
+        self.matching = 0
         grouped_or_counted = question.group_by or question.facets
         self.documents = SeenDocuments(question.facets) if grouped_or_counted else None
         self.ids: list[npt.NDArray[np.uint64]] = []
@@ -61,21 +61,20 @@ class Candidates:
         among = None if self._where is None else _passing(rows, self._where)
         kept = np.arange(len(rows)) if among is None else among
         if self._words is not None:
-            kept = self._words.add(rows, every=self._question.mode == "hybrid", among=among)
+            kept = self._words.add(rows, every=self.question.mode == "hybrid", among=among)
         self.matching += len(kept)
         if self.documents is not None:
             self.documents.add(rows, kept)
-        if self._question.mode != "text":
+        if self.question.mode != "text":
             if self._query is None:
-                self._query = checked(self._embed(self._question.text), rows.dimensions)
-            if self._plan.name == "estimate first":
+                self._query = checked(self._embed(self.question.text), rows.dimensions)
+            if self.plan.name == "estimate first":
                 # One more than is wanted: whether there is a next page.
-                kept = rows.nearest(self._query, self._plan.k + 1, among)
+                kept = rows.nearest(self._query, self.plan.k + 1, among)
                 self._meaning.append(exact_scores(rows, self._query, kept))
             else:
                 self._meaning.append(exact_scores(rows, self._query, among))
         self.only = None if self.ids else (rows, kept)
-        self.rows += len(rows)
         self.ids.append(rows.ids(kept))
 
     def scores(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint64]]:
@@ -84,7 +83,7 @@ class Candidates:
             return np.zeros(0, np.float64), np.zeros((0, 2), np.uint64)
         ids = np.concatenate(self.ids)
         worded = self._words.scores() if self._words else None
-        if self._question.mode == "text" and worded is not None:
+        if self.question.mode == "text" and worded is not None:
             return worded, ids
         meaning = np.concatenate(self._meaning)
         if worded is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ringfence_governance.block_opening import Passage
 from ringfence_governance.door import Door
-from ringfence_governance.errors import StoreCorrupt
+from ringfence_governance.errors import InvalidInput, StoreCorrupt
 from ringfence_governance.index_reading import IndexedRows
 from ringfence_governance.readable_rows import ReadableRows, SealedPassage
 from ringfence_governance.reading import Answer, GrantedReader
@@ -27,6 +27,9 @@ from .questions import Question
 from .ranking import ranked
 from .results import Facet, Hit, SearchResult, Source
 
+QUESTIONS_MAX = 100
+"""How many questions are answered at once; their scores stand in memory together."""
+
 
 def search(door: Door, subject: Subject, question: Question, embed: Embed) -> SearchResult:
     """Return the best readable passages for a question.
@@ -37,31 +40,68 @@ def search(door: Door, subject: Subject, question: Question, embed: Embed) -> Se
     Raises:
         AuditUnavailable: The record could not be made durable; no result leaves.
     """
+    (result,) = search_many(door, subject, [question], embed)
+    return result
 
-    def work(reader: GrantedReader) -> Answer[SearchResult]:
-        best = found(reader, question, embed)
-        plan, facets = best.plan, best.facets
-        told = {"facets": sum(len(facet.counts) for facet in facets.values())} if facets else {}
-        return Answer(
-            rows=[(each.chunk_id, each.atom) for each in best.passages],
-            documents=[each.document_id for each in best.passages],
-            finish=lambda as_of: SearchResult(
-                hits=_hits(reader, best.passages, best.scores, best.start),
-                readable=plan.rows,
-                matching=best.matching,
-                complete=plan.complete,
-                as_of=as_of,
-                cursor=reader.cursor(question.identity, plan.k, as_of) if best.more else None,
-                plan=plan.to_mapping() if question.explain else None,
-                facets=facets if question.facets else None,
-                group_by=question.group_by,
-            ),
-            plan=_described(question, plan),
-            counts={"hits": len(best.passages), "readable": plan.rows, "matching": best.matching, **told},
-            counted=best.counted,
-        )
 
-    return door.read(subject, "search", work, query=question.text, at=question.at)
+def search_many(
+    door: Door, subject: Subject, questions: Sequence[Question], embed: Embed
+) -> tuple[SearchResult, ...]:
+    """Return the best readable passages for each of some questions, all as of one moment, each with its own record.
+
+    Args:
+        questions: 1 to 100.
+        embed: Called once for each, as of :func:`search`.
+
+    Raises:
+        AuditUnavailable: A record could not be made durable; no result leaves.
+        InvalidInput: There are none or too many.
+    """
+    if not 1 <= len(questions) <= QUESTIONS_MAX:
+        raise InvalidInput(f"queries: found {len(questions)}; expected 1 to {QUESTIONS_MAX}")
+
+    def work(reader: GrantedReader) -> list[Answer[SearchResult]]:
+        best = found_many(reader, questions, embed)
+        return [_answer(reader, question, each) for question, each in zip(questions, best, strict=True)]
+
+    return door.read_many(
+        subject, "search", work, [question.text for question in questions], at=_time(questions)
+    )
+
+
+def _time(questions: Sequence[Question]) -> str | None:
+    """Return the time that all of them are asked of.
+
+    Raises:
+        InvalidInput: It is not one.
+    """
+    times = {question.at for question in questions}
+    if len(times) > 1:
+        raise InvalidInput("queries: found more than one time; expected all at one moment, or ask them apart")
+    return times.pop()
+
+
+def _answer(reader: GrantedReader, question: Question, best: Found) -> Answer[SearchResult]:
+    plan, facets = best.plan, best.facets
+    told = {"facets": sum(len(facet.counts) for facet in facets.values())} if facets else {}
+    return Answer(
+        rows=[(each.chunk_id, each.atom) for each in best.passages],
+        documents=[each.document_id for each in best.passages],
+        finish=lambda as_of: SearchResult(
+            hits=_hits(reader, best.passages, best.scores, best.start),
+            readable=plan.rows,
+            matching=best.matching,
+            complete=plan.complete,
+            as_of=as_of,
+            cursor=reader.cursor(question.identity, plan.k, as_of) if best.more else None,
+            plan=plan.to_mapping() if question.explain else None,
+            facets=facets if question.facets else None,
+            group_by=question.group_by,
+        ),
+        plan=_described(question, plan),
+        counts={"hits": len(best.passages), "readable": plan.rows, "matching": best.matching, **told},
+        counted=best.counted,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +131,38 @@ class Found:
 
 def found(reader: GrantedReader, question: Question, embed: Embed) -> Found:
     """Return the best readable passages for a question, opened, as part of one read."""
-    grouped = question.group_by is not None
+    (best,) = found_many(reader, [question], embed)
+    return best
+
+
+def found_many(reader: GrantedReader, questions: Sequence[Question], embed: Embed) -> list[Found]:
+    """Return the best readable passages for each question, opened, as part of one read.
+
+    Those that every row is looked at for go through the rows together, once.
+    """
+    count = reader.count("chunks")
+    plans = [_planned(reader, question, count) for question in questions]
+    looked = [
+        Candidates(*each, embed) for each in zip(questions, plans, strict=True) if each[1].name != "index"
+    ]
+    walked = iter(_found(reader.passes(), count, looked) if looked else [])
+    best = [
+        _found_by_index(reader.indexed(), question, plan, embed) if plan.name == "index" else next(walked)
+        for question, plan in zip(questions, plans, strict=True)
+    ]
+    return [_opened(reader, *each) for each in zip(questions, plans, best, strict=True)]
+
+
+def _opened(reader: GrantedReader, question: Question, plan: Plan, best: _Found) -> Found:
+    passages, start = reader.passages(best.rows), plan.k - question.k
+    return Found(plan, passages, best.scores, start, best.more, best.matching, best.facets, best.counted)
+
+
+def _planned(reader: GrantedReader, question: Question, count: int) -> Plan:
     start = reader.start_of(question.cursor, question.identity) if question.cursor is not None else 0
     room = None if question.needs_every_row else reader.room
-    plan = planned(question.mode, start + question.k, reader.count("chunks"), grouped=grouped, room=room)
-    if plan.name == "index":
-        best = _found_by_index(reader.indexed(), question, plan, embed)
-    else:
-        best = _found(reader.passes(), question, plan, embed)
-    passages = reader.passages(best.rows)
-    return Found(plan, passages, best.scores, start, best.more, best.matching, best.facets, best.counted)
+    grouped = question.group_by is not None
+    return planned(question.mode, start + question.k, count, grouped=grouped, room=room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +186,24 @@ class _Found:
     counted: frozenset[int]
 
 
-def _found(passes: Iterator[ReadableRows], question: Question, plan: Plan, embed: Embed) -> _Found:
-    looked = Candidates(question, plan, embed)
-    for rows in passes if plan.rows else ():
-        looked.at(rows)
-    if looked.rows != plan.rows:
-        raise StoreCorrupt(f"found {looked.rows} readable rows; expected {plan.rows}, as they are counted")
+def _found(passes: Iterator[ReadableRows], count: int, asked: Sequence[Candidates]) -> list[_Found]:
+    """Look at all rows once for all questions, and return what answers each.
+
+    Args:
+        count: How many rows there are.
+    """
+    seen = 0
+    for rows in passes if count else ():
+        seen += len(rows)
+        for looked in asked:
+            looked.at(rows)
+    if seen != count:
+        raise StoreCorrupt(f"found {seen} readable rows; expected {count}, as they are counted")
+    return [_best(looked) for looked in asked]
+
+
+def _best(looked: Candidates) -> _Found:
+    question, plan = looked.question, looked.plan
     scores, ids = looked.scores()
     best = ranked(scores, ids, None if question.group_by else plan.k + 1)
     matching, facets, counted = looked.matching, {}, frozenset[int]()

@@ -7,8 +7,7 @@ nothing of what exists.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ringfence_governance import certificates
 from ringfence_governance.door import Door
@@ -18,9 +17,6 @@ from ringfence_governance.kept_changes import Reasoned
 from ringfence_governance.rows import is_opaque
 from ringfence_governance.subjects import Subject
 from ringfence_retrieval import listing
-from ringfence_retrieval.filters import Filter
-from ringfence_retrieval.plans import Mode
-from ringfence_retrieval.questions import Question
 from ringfence_retrieval.results import (
     Counts,
     Document,
@@ -28,12 +24,10 @@ from ringfence_retrieval.results import (
     DocumentText,
     Explanation,
     Hit,
-    SearchResult,
 )
-from ringfence_retrieval.search import search
 
-from .answering import Answering
 from .boundary import public
+from .searching import Searching
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,19 +36,18 @@ if TYPE_CHECKING:
 OBJECT_CHARACTERS_MAX = 4096
 
 
-class Reader(Answering):
+class Reader(Searching):
     """One subject in one store. Made by :meth:`Store.as_user`.
 
     Private names (`_Reader__*`) are not part of the interface; docs/threat-model.md says what they hold.
     """
 
-    __slots__ = ("__door", "__embed", "__subject", "__weakref__")
+    __slots__ = ("__door", "__subject", "__weakref__")
 
     def __init__(self, door: Door, subject: Subject, embed: Callable[[str], npt.NDArray[np.float32]]) -> None:
         super().__init__(door, subject, embed)
         self.__door = door
         self.__subject = subject
-        self.__embed = embed
 
     def __repr__(self) -> str:
         via = f", via={list(self.__subject.via)}" if self.__subject.via else ""
@@ -68,73 +61,6 @@ class Reader(Answering):
     def subject(self) -> Subject:
         """Who asks."""
         return self.__subject
-
-    @public
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        mode: Mode = "hybrid",
-        language: str = "english",
-        *,
-        where: Filter | None = None,
-        since: str | datetime | None = None,
-        until: str | datetime | None = None,
-        min_score: float | None = None,
-        group_by: Literal["document"] | None = None,
-        facets: Sequence[str] = (),
-        cursor: str | None = None,
-        explain: bool = False,
-        exact: bool = False,
-        at: str | None = None,
-    ) -> SearchResult:
-        """Return the best readable passages for a question.
-
-        Filters take passages away and change nobody's score, but for `hybrid`, whose ranks are those among
-        the passages that match.
-
-        Args:
-            query: A question or some words; not blank.
-            k: How many at most, 1 to 1000.
-            mode: `vector` by meaning, `text` by words, `hybrid` both.
-            language: Whose word stems are used.
-            where: Only passages of documents that pass, as `ringfence.field("media_type") == "text/plain"`;
-                filters are joined by `&`, `|` and `~`.
-            since: Only of documents modified then or later: UTC as 2026-01-31T00:00:00Z, or an aware datetime.
-            until: Only of documents modified before. A document whose source does not say when is in no range.
-            min_score: Only hits with at least this score.
-            group_by: `document` for the best passage of each document alone.
-            facets: Which of `media_type`, `source` and `source_kind` to count the values of, over all that matches:
-                passages, or documents if they are grouped.
-            cursor: That of the result before, for the hits behind it; all else as it was, but for `k`, `facets`
-                and `explain`.
-            explain: Whether the result's `plan` says how it was found.
-            exact: Whether every readable row is looked at even where an `indexed` store would ask its index.
-            at: UTC, `YYYY-MM-DDTHH:MM:SSZ`: the passages as they were published at that time, as far as this
-                subject may read them now and their documents as they are now; None for now.
-
-        Raises:
-            InvalidInput: One of them is not as said, or the time is to come; or the cursor is not of this reader
-                and question, or what he may read has changed since.
-            Gone: What was published then is kept for nobody any more.
-        """
-        question = Question(
-            query,
-            k,
-            mode,
-            language,
-            explain,
-            where,
-            since,
-            until,
-            min_score,
-            group_by,
-            facets,
-            cursor,
-            exact,
-            at,
-        )
-        return search(self.__door, self.__subject, question, self.__embed)
 
     @public
     def list(self, *, at: str | None = None) -> DocumentList:

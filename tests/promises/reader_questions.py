@@ -78,6 +78,13 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
             )
         yield from pages(reader, mode)
         yield f"context {mode}", bytes_of(lambda m=mode: reader.context(QUERIES[0], mode=m))
+    many = ("offer", "pump", "nothing of the sort")
+    yield (
+        "search_many",
+        bytes_of(lambda: [each.to_mapping() for each in reader.search_many(many, 4, explain=True)]),
+    )
+    yield "search_many of none", bytes_of(lambda: reader.search_many([]))
+    yield "search_many with a blank", bytes_of(lambda: reader.search_many(["pump", " "]))
     yield "search behind none", bytes_of(lambda: reader.search("offer", cursor="AAAA"))
     for name in ("sha256", "nothing", "path"):
         yield f"search facets {name}", bytes_of(lambda n=name: reader.search("offer", facets=[n]))

@@ -99,6 +99,7 @@ READS: dict[str, tuple[str, Call]] = {
     ),
     "context": (RITA, lambda reader, _: reader.context("pump")),
     "context of nothing": (GHOST, lambda reader, _: reader.context("pump")),
+    "search_many": (RITA, lambda reader, _: reader.search_many(["pump"])),
     "list": (RITA, lambda reader, _: reader.list()),
     "count": (RITA, lambda reader, _: reader.count()),
     "text": (RITA, lambda reader, known: reader.text(known["open.txt"])),
@@ -208,7 +209,7 @@ def test_every_public_verb_stands_in_the_tables_above() -> None:
     # What verifies an erasure needs one: it has a test of its own below.
     named = {name.split()[0] for name in (*READS, *CHANGES)} | {"verify_erasure"}
     assert verbs == named
-    never_refused = {"search", "context", "list", "count", "status", "what"}
+    never_refused = {"search", "search_many", "context", "list", "count", "status", "what"}
     assert {name.split()[0] for name in REFUSED} | {"verify_erasure"} == verbs - never_refused
 
 
@@ -235,7 +236,37 @@ def test_each_page_of_an_answer_leaves_a_record_of_its_own_rows(store: SeededSto
     assert first[0].id != second[0].id
 
 
+def test_questions_asked_together_leave_a_record_each(store: SeededStore) -> None:
+    before = len(records(store.path))
+    queries = ["pump", "valve", "pump", "nothing whatsoever"]
+    found = store.reader(RITA).search_many(queries, mode="text")
+    left = records(store.path)[before:]
+    assert [record["rows"] for record in left] == [[hit.id for hit in result] for result in found]
+    assert [len(record["rows"]) for record in left] == [1, 1, 1, 0]
+    assert {record["verb"] for record in left} == {"search"}
+    digests = [record["query"] for record in left]
+    assert digests[0] == digests[2]
+    assert len(set(digests)) == 3
+    assert len({record["sequence"] for record in left}) == 1
+
+
+def test_of_questions_asked_together_none_is_answered_if_one_record_cannot_be_made(
+    store: SeededStore,
+) -> None:
+    """The disk is full behind the first of them."""
+    reader, log = store.reader(RITA), store.path / "audit"
+    reader.search_many(["pump"])
+    (segment,) = log.glob("*.jsonl")
+    one = len(segment.read_bytes().splitlines(keepends=True)[-1])
+    before = len(records(store.path))
+    with no_file_grows(log, by=one + one // 2), pytest.raises(ringfence.AuditUnavailable):
+        reader.search_many(["pump", "pump"])
+    assert len(records(store.path)) <= before + 1
+
+
 def rows_that_left(name: str, found: Any, known: dict[str, str]) -> list[str]:
+    if name == "search_many":
+        return [each.id for result in found for each in result]
     if name.startswith(("search", "list")):
         return [each.id for each in found]
     if name.startswith("context"):
@@ -361,9 +392,9 @@ def test_the_record_is_synced_before_the_answer_is_given(
 
 
 @contextmanager
-def no_file_grows(folder: Path) -> Iterator[None]:
-    """As on a full disk: no file gets longer than the folder's longest."""
-    longest = max(file.stat().st_size for file in folder.iterdir())
+def no_file_grows(folder: Path, by: int = 0) -> Iterator[None]:
+    """As on a full disk: no file gets longer than the folder's longest, or so many bytes longer."""
+    longest = max(file.stat().st_size for file in folder.iterdir()) + by
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (longest, before[1]))
     try:

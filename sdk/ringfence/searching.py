@@ -1,0 +1,161 @@
+"""How one subject searches a store.
+
+Promise: what is found is found among his own rows, and every answer has a
+record of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from ringfence_governance.door import Door
+from ringfence_governance.errors import InvalidInput
+from ringfence_governance.subjects import Subject
+from ringfence_retrieval.filters import Filter
+from ringfence_retrieval.plans import Mode
+from ringfence_retrieval.questions import Question
+from ringfence_retrieval.results import SearchResult
+from ringfence_retrieval.search import search, search_many
+
+from .answering import Answering
+from .boundary import public
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class Searching(Answering):
+    """The part of a :class:`Reader` that searches."""
+
+    __slots__ = ("__door", "__embed", "__subject")
+
+    def __init__(self, door: Door, subject: Subject, embed: Callable[[str], npt.NDArray[np.float32]]) -> None:
+        super().__init__(door, subject, embed)
+        self.__door = door
+        self.__subject = subject
+        self.__embed = embed
+
+    @public
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        mode: Mode = "hybrid",
+        language: str = "english",
+        *,
+        where: Filter | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        min_score: float | None = None,
+        group_by: Literal["document"] | None = None,
+        facets: Sequence[str] = (),
+        cursor: str | None = None,
+        explain: bool = False,
+        exact: bool = False,
+        at: str | None = None,
+    ) -> SearchResult:
+        """Return the best readable passages for a question.
+
+        Filters take passages away and change nobody's score, but for `hybrid`, whose ranks are those among
+        the passages that match.
+
+        Args:
+            query: A question or some words; not blank.
+            k: How many at most, 1 to 1000.
+            mode: `vector` by meaning, `text` by words, `hybrid` both.
+            language: Whose word stems are used.
+            where: Only passages of documents that pass, as `ringfence.field("media_type") == "text/plain"`;
+                filters are joined by `&`, `|` and `~`.
+            since: Only of documents modified then or later: UTC as 2026-01-31T00:00:00Z, or an aware datetime.
+            until: Only of documents modified before. A document whose source does not say when is in no range.
+            min_score: Only hits with at least this score.
+            group_by: `document` for the best passage of each document alone.
+            facets: Which of `media_type`, `source` and `source_kind` to count the values of, over all that matches:
+                passages, or documents if they are grouped.
+            cursor: That of the result before, for the hits behind it; all else as it was, but for `k`, `facets`
+                and `explain`.
+            explain: Whether the result's `plan` says how it was found.
+            exact: Whether every readable row is looked at even where an `indexed` store would ask its index.
+            at: UTC, `YYYY-MM-DDTHH:MM:SSZ`: the passages as they were published at that time, as far as this
+                subject may read them now and their documents as they are now; None for now.
+
+        Raises:
+            InvalidInput: One of them is not as said, or the time is to come; or the cursor is not of this reader
+                and question, or what he may read has changed since.
+            Gone: What was published then is kept for nobody any more.
+        """
+        question = Question(
+            query,
+            k,
+            mode,
+            language,
+            explain,
+            where,
+            since,
+            until,
+            min_score,
+            group_by,
+            facets,
+            cursor,
+            exact,
+            at,
+        )
+        return search(self.__door, self.__subject, question, self.__embed)
+
+    @public
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        mode: Mode = "hybrid",
+        language: str = "english",
+        *,
+        where: Filter | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        min_score: float | None = None,
+        group_by: Literal["document"] | None = None,
+        facets: Sequence[str] = (),
+        explain: bool = False,
+        exact: bool = False,
+        at: str | None = None,
+    ) -> tuple[SearchResult, ...]:
+        """Return the best readable passages for each of some questions, all as of one moment.
+
+        Rights are judged and rows are looked at once for all; every question has an audit record of its own, and
+        no answer leaves before all records are durable.
+
+        Args:
+            queries: 1 to 100 questions; all else is as in :meth:`search`, for each of them.
+
+        Returns:
+            One result for each question, in their order; its `cursor` goes on with :meth:`search`.
+
+        Raises:
+            InvalidInput: One of them is not as said; then none is answered.
+            Gone: As in :meth:`search`.
+        """
+        if isinstance(queries, str | bytes) or not isinstance(queries, Sequence):
+            raise InvalidInput(f"queries: found {type(queries).__name__}; expected a list of questions")
+        questions = [
+            Question(
+                query,
+                k,
+                mode,
+                language,
+                explain,
+                where,
+                since,
+                until,
+                min_score,
+                group_by,
+                facets,
+                exact=exact,
+                at=at,
+            )
+            for query in queries
+        ]
+        return search_many(self.__door, self.__subject, questions, self.__embed)
