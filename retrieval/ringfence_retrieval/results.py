@@ -6,12 +6,16 @@ atom, no number of the store; a label's name only if he owns it or may audit.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ringfence_governance.errors import InvalidInput
+
 if TYPE_CHECKING:
     import pandas
+    import polars
     import pyarrow
 
 TEXT_SHOWN = 96
@@ -174,9 +178,36 @@ class SearchResult:
         ]
         return pa.Table.from_pylist(rows, schema=schema)
 
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Return the hits to whoever takes Arrow: `polars.DataFrame(result)`, `pyarrow.table(result)`."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
     def to_pandas(self) -> pandas.DataFrame:
-        """Return the hits as a data frame; needs pandas."""
+        """Return the hits as a data frame of pandas.
+
+        Raises:
+            InvalidInput: pandas is not installed.
+        """
+        _loaded("pandas")
         return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> polars.DataFrame:
+        """Return the hits as a data frame of polars.
+
+        Raises:
+            InvalidInput: polars is not installed.
+        """
+        return _loaded("polars").from_arrow(self.to_arrow())
+
+
+def _loaded(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        raise InvalidInput(
+            f"to_{package}: {package} cannot be loaded; expected it beside Ringfence; to_arrow needs nothing more",
+            hint=f"pip install 'ringfence[{package}]'",
+        ) from None
 
 
 def _mapped(facets: Mapping[str, Facet]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ HEAVY = {
     "obstore",
     "onnxruntime",
     "pandas",
+    "polars",
     "psycopg",
     "pyarrow",
     "sentence_transformers",
