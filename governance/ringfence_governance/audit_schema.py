@@ -1,7 +1,8 @@
 """Say which tables an auditor asks, and what a column of each is.
 
 Promise: no column holds content, a vector or a key. A time is text, UTC,
-`YYYY-MM-DDTHH:MM:SSZ`, of a record to the microsecond; what lasts ends with null.
+`YYYY-MM-DDTHH:MM:SSZ`, so that any two of them compare; when a record was made to
+the microsecond is in a column of its own. What lasts ends with null.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ SCHEMAS: Mapping[str, Mapping[str, pa.DataType]] = {
         "rules": pa.list_(NUMBER),
         "counts": TEXT,
         "duration_ms": pa.float64(),
+        "precise": TEXT,
         "record": TEXT,
     },
     "record_rows": {"place": NUMBER, "id": TEXT, "label": TEXT},

@@ -22,7 +22,7 @@ from .audit_reads import Reads, reads
 from .audit_schema import FORMAT, table
 from .audit_scope import AuditScope
 from .audit_times import History, history
-from .auditor_log import is_of, text_of
+from .auditor_log import SECOND_CHARACTERS, is_of, text_of
 from .errors import RingfenceError
 from .ground import Ground
 from .identifiers import tenant_of
@@ -88,7 +88,8 @@ def facts(ground: Ground, scope: AuditScope, names: Mapping[str, str], since: st
             (each.segment, each.number, each.digest, each.previous, each.line or None) for each in log.links
         ],
         "log_parts": [
-            (each.checkpoint, each.at, each.segment, each.to, each.last, each.removed) for each in log.parts
+            (each.checkpoint, _second(each.at), each.segment, each.to, each.last, each.removed)
+            for each in log.parts
         ],
         "kept": _kept(ground, scope, past, log),
     }
@@ -177,7 +178,7 @@ def _records(log: Reads) -> Iterable[tuple[object, ...]]:
     for place, each in enumerate(log.records, 1):
         yield (
             place,
-            each["at"],
+            _second(each["at"]),
             each["verb"],
             each["action"],
             each["outcome"],
@@ -189,8 +190,14 @@ def _records(log: Reads) -> Iterable[tuple[object, ...]]:
             each["rules"],
             json.dumps(each["counts"], sort_keys=True),
             each["duration_ms"],
+            each["at"],
             each["record"] or None,
         )
+
+
+def _second(time: str) -> str:
+    """Return a time without what is finer than a second: as all other times are."""
+    return f"{time[:SECOND_CHARACTERS]}Z"
 
 
 def _runs(ground: Ground, scope: AuditScope, ways: Lineage) -> Iterable[tuple[object, ...]]:
@@ -243,11 +250,11 @@ def _kept(ground: Ground, scope: AuditScope, past: History, log: Reads) -> Itera
     times: dict[str, list[str]] = {}
     for each in log.records:
         if each["record"]:
-            times.setdefault(each["record"].partition(":")[0], []).append(each["at"])
+            times.setdefault(each["record"].partition(":")[0], []).append(_second(each["at"]))
     for segment, found in sorted(times.items()):
         yield "log segment", segment, min(found), max(found), "kept"
     for segment, part in sorted(removed.items()):
-        yield "log segment", segment, None, part.at, f"removed; its {part.to} records are signed"
+        yield "log segment", segment, None, _second(part.at), f"removed; its {part.to} records are signed"
 
 
 def _reasons(scope: AuditScope, past: History) -> Iterable[tuple[object, ...]]:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,36 @@ def test_what_was_made_under_other_labels_is_a_number(filled: World) -> None:
     whole = rows(filled.door.audit_desk(subject(OLGA)), "FROM descendants(?)", start)
     assert len([row for row in whole if row["id"]]) == 5 + len([row for row in found if row["id"]])
     assert [row for row in whole if row["hidden"]] == []
+
+
+def test_what_was_written_anew_from_other_inputs_is_no_descendant_of_the_former_ones(filled: World) -> None:
+    filled.add("p", ADMIN, "acme", "*", "read", "any", "*", "-", "-", "allow")
+    filled.add("p", ADMIN, "acme", "*", "declassify", "any", "*", "-", "-", "allow")
+    seen = filled.see(ADMIN).ids
+    former, newer = seen["public.txt"], seen["ann.txt"]
+    (made,) = filled.put(draft("made.txt", "from the canteen's hours", label(DORA, ADMIN), parents=[former]))
+    filled.put(draft("made.txt", "from the note", label(DORA, ADMIN), parents=[newer]))
+    desk = filled.door.audit_desk(subject(OLGA))
+    below = {each: {row["id"] for row in rows(desk, "FROM descendants(?)", each)} for each in (former, newer)}
+    assert (made in below[former], made in below[newer]) == (False, True)
+    assert rows(desk, "SELECT count(*) AS n FROM edges WHERE child = ? AND parent = ?", made, former)[0]["n"] == 1
+
+
+def test_a_document_whose_publications_are_gone_has_the_label_the_journal_leads_back_to(filled: World) -> None:
+    filled.clock.step = timedelta(0)
+    (moved,) = filled.put(draft("moved.txt", "once for all, then for few", "acme/label:staff"), who=DEX)
+    before = wait(filled, 5)
+    filled.put(draft("moved.txt", "once for all, then for few", PAYROLL), who=DEX)
+    between = wait(filled, 5)
+    filled.door.erase(subject(DEX), [filled.see(DORA).ids["project.txt"]], WHY)
+    wait(filled, 5)
+    desk = filled.door.audit_desk(subject(OLGA))
+    told = {at: rows(desk, "FROM who_could(?, ?)", moved, at) for at in (before, between)}
+    assert [{row["label"] for row in told[at]} for at in (before, between)] == [{"acme/label:staff"}, {PAYROLL}]
+    for at, found in told.items():
+        given = filled.door.who(subject(OLGA), moved, at=at)
+        assert (given["label_as_of"], {row["known"] for row in found}) == ("newest", {"newest"})
+        assert {row["subject"] for row in found} == set(given["readers"])
 
 
 # Who may, and for how long
