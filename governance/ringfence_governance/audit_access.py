@@ -8,25 +8,22 @@ out is refused, never cut short.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from . import authority, listings
+from .audit_rights import StandingRights, meanings
 from .audit_scope import AuditScope
-from .audit_times import History, Stretch, stretches
-from .decisions import Asked
+from .audit_times import History, stretches
 from .errors import InvalidInput, StoreCorrupt
 from .explanation import Explanation
-from .labels import Label
 from .subjects import Subject
 
-DECISIONS_MAX = 200_000
-"""How many (subject, purpose, stretch of time) are worked out at most; each takes about a tenth of a millisecond."""
-REASONS_MAX = 50_000
-"""How many (subject, label) are explained at most; each takes about a fifth of a millisecond."""
-
-Readable = Mapping[str, frozenset[tuple[str, str]]]
-"""Label id → (subject, purpose) of who may read there; without a purpose if he needs none."""
+DECISIONS_MAX = 50_000
+"""How many (subject, purpose, stretch of time) are worked out at most; each takes about a millisecond."""
+REASONS_MAX = 10_000
+"""How many (subject, label) are explained at most; each takes some milliseconds of Casbin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +71,19 @@ def spans(scope: AuditScope, history: History, since: str) -> list[Span]:
     """
     opened: dict[tuple[str, str, str], str] = {}
     found: list[Span] = []
-    known, left, last = history.label_since, DECISIONS_MAX, ""
+    known = history.label_since
+    right = StandingRights(scope.tenant, frozenset(scope.labels), DECISIONS_MAX)
     for stretch in stretches(history, since):
-        readable, cost = _readable(scope, stretch, left)
-        left -= cost
-        now = {(label, *each) for label, readers in readable.items() for each in readers}
-        for gone in opened.keys() - now:
+        now = {
+            (stretch.table.entries[atom].label_id, actor, purpose): atom
+            for actor, purpose, atom in right.of(stretch)
+        }
+        for gone in opened.keys() - now.keys():
             found.append(Span(*gone, opened.pop(gone), stretch.since))
-        for come in now - opened.keys():
-            atom = stretch.table.by_id[come[0]].atom
-            opened[come] = max(stretch.since, known[atom])
-        last = stretch.until
-        if not last:
-            _put_again(scope, readable)
+        for come in now.keys() - opened.keys():
+            opened[come] = max(stretch.since, known[now[come]])
+        if not stretch.until:
+            _put_again(scope, opened)
     found += [Span(*each, begun, "") for each, begun in opened.items()]
     return sorted(
         (each for each in found if each.since != each.until),
@@ -94,26 +91,35 @@ def spans(scope: AuditScope, history: History, since: str) -> list[Span]:
     )
 
 
-def reasons(scope: AuditScope) -> Iterator[Reasoning]:
-    """Yield why each subject that the policy or a label names may, or may not, read under each label now.
+def reasons(
+    scope: AuditScope, subjects: frozenset[str] | None = None, labels: frozenset[str] | None = None
+) -> Iterator[Reasoning]:
+    """Yield why subjects may, or may not, read under labels now: without a purpose, and with each that lets in.
 
-    Without a purpose, and with each that lets him in.
+    Args:
+        subjects: None for all that the policy or a label names; of others nothing is yielded.
+        labels: Their ids; None for all of the scope.
 
     Raises:
         InvalidInput: There is too much to work out.
     """
     grant = scope.grant
-    labels = list(_definitions(scope, grant.table.by_id))
-    actors, _ = listings.candidates(grant.snapshot.rows, labels, scope.tenant)
-    if len(actors) * len(scope.labels) > REASONS_MAX:
+    named, _ = listings.candidates(
+        grant.snapshot.rows, meanings(grant.table, scope.labels.values()), scope.tenant
+    )
+    actors = named if subjects is None else named & subjects
+    entries = [entry for entry in scope.labels.values() if labels is None or entry.label_id in labels]
+    if len(actors) * len(entries) > REASONS_MAX:
         raise InvalidInput(
-            f"found {len(actors)} subjects and {len(scope.labels)} labels to explain; expected at most "
-            f"{REASONS_MAX} pairs; ask 'why_for' of single ones"
+            f"found {len(actors)} subjects and {len(entries)} labels to explain; expected at most {REASONS_MAX} "
+            "pairs; ask why('SUBJECT', 'ID') of single ones"
         )
-    for entry in scope.labels.values():
+    for entry in entries:
         found = listings.who_may(grant.snapshot, grant.table, entry, "read", grant.now)
         asked = [(actor, "") for actor in sorted(actors)]
-        asked += [(actor, purpose) for purpose, held in found.purposes.items() for actor in held]
+        asked += [
+            (actor, purpose) for purpose, held in found.purposes.items() for actor in held if actor in actors
+        ]
         for actor, purpose in asked:
             explained = authority.explain(
                 grant.snapshot,
@@ -126,59 +132,23 @@ def reasons(scope: AuditScope) -> Iterator[Reasoning]:
             yield Reasoning(entry.label_id, actor, purpose, explained)
 
 
-def _readable(scope: AuditScope, stretch: Stretch, left: int) -> tuple[Readable, int]:
-    """Return who may read under each label of the scope within a stretch, and how many questions that took."""
-    snapshot, table = stretch.snapshot, stretch.table
-    entries = {atom: table.entries[atom] for atom in scope.labels if atom in table.entries}
-    labels = _definitions(scope, table.by_id)
-    actors, purposes = listings.candidates(snapshot.rows, labels, scope.tenant)
-    cost = len(actors) * (1 + len(purposes))
-    if cost > left:
-        raise InvalidInput(
-            f"found more than {DECISIONS_MAX} decisions between now and the time that is asked for; "
-            "expected fewer; ask since a later time"
-        )
-    found: dict[str, set[tuple[str, str]]] = {entry.label_id: set() for entry in entries.values()}
-    for actor in actors:
-        without: frozenset[int] = frozenset()
-        for purpose in ("", *sorted(purposes)):
-            asked = Asked(actor, "read", purpose, stretch.since, False)
-            atoms = entries.keys() & authority.actor_atoms(snapshot, table, asked)
-            for atom in atoms - without:
-                found[entries[atom].label_id].add((actor, purpose))
-            without = without or frozenset(atoms if not purpose else ())
-    return {label: frozenset(readers) for label, readers in found.items()}, cost
-
-
-def _definitions(scope: AuditScope, by_id: Mapping[str, object]) -> Iterator[Label]:
-    """Yield what the labels of the scope, and the parts of compound ones, mean in a table."""
-    names = {name for entry in scope.labels.values() for name in (entry.parts or (entry.label_id,))}
-    for name in names:
-        entry = by_id.get(name)
-        definition = getattr(entry, "definition", None)
-        if isinstance(definition, Label):
-            yield definition
-
-
-def _put_again(scope: AuditScope, readable: Readable) -> None:
+def _put_again(scope: AuditScope, standing: Iterable[tuple[str, str, str]]) -> None:
     """Put what was worked out for now to Casbin.
+
+    Args:
+        standing: (label id, subject, purpose).
 
     Raises:
         StoreCorrupt: It says another thing. Nothing leaves.
     """
-    for entry in scope.labels.values():
-        by_purpose: dict[str, set[str]] = {}
-        for actor, purpose in readable.get(entry.label_id, ()):
-            by_purpose.setdefault(purpose, set()).add(actor)
-        for purpose, actors in by_purpose.items():
-            if _allowed(scope, actors, purpose, entry.atom) != actors:
-                raise StoreCorrupt(
-                    "a right about to be told was not allowed when asked again; no result leaves"
-                )
-
-
-def _allowed(scope: AuditScope, actors: Iterable[str], purpose: str, atom: int) -> frozenset[str]:
     grant = scope.grant
-    return authority.allowed_among(
-        grant.snapshot, actors, purpose, scope.labels[atom], grant.table, "read", grant.now
-    )
+    asked: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for label, actor, purpose in standing:
+        asked[label, purpose].add(actor)
+    for (label, purpose), actors in asked.items():
+        entry = grant.table.by_id[label]
+        if (
+            authority.allowed_among(grant.snapshot, actors, purpose, entry, grant.table, "read", grant.now)
+            != actors
+        ):
+            raise StoreCorrupt("a right about to be told was not allowed when asked again; no result leaves")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from . import audit_question
 from .audit_macros import MACROS, VIEWS
 from .audit_schema import SCHEMAS, table
 from .audit_tables import AuditFacts
@@ -28,6 +29,9 @@ from .errors import InvalidInput
 QUERY_CHARACTERS_MAX = 100_000
 ROWS_MAX = 1_000_000
 """How many rows one question may give; more is an error, never a part."""
+LABEL_NOW = """
+SELECT held.label FROM objects JOIN document_labels AS held ON held.document = objects.document
+WHERE objects.id = ? AND held.until IS NULL"""
 MEMORY = "2GB"
 TIME_MAX_MS = 60_000
 
@@ -49,25 +53,6 @@ LOCKS = (
     "SET lock_configuration = true",
 )
 
-TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
-"""Besides the macros. All others of DuckDB read files, memory, logs, or text as SQL."""
-REFUSED_FUNCTIONS = frozenset(
-    {
-        "current_setting",
-        "json_deserialize_sql",
-        "nextval",
-        "query",
-        "query_table",
-        "setseed",
-        "setval",
-        "sleep_ms",
-        "write_log",
-    }
-)
-"""Functions of values that do, or tell, something else."""
-KINDS = frozenset({"scalar", "aggregate", "macro", "window", "table_macro"})
-"""Of functions that may stand in a question, but for the refused ones."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -87,16 +72,20 @@ class Rows:
 class AuditSession:
     """One auditor's tables."""
 
-    __slots__ = ("_connection", "_functions", "_later", "_lock")
+    __slots__ = ("_connection", "_explained", "_functions", "_later", "_lock", "_reasons")
 
     def __init__(self, facts: AuditFacts, as_of: str) -> None:
         self._lock = threading.Lock()
         self._connection = duckdb.connect(":memory:", config={**SETTINGS})
-        fill(self._connection, {**facts.tables, **{name: table(name, ()) for name in facts.later}}, as_of)
+        empty = {name: table(name, ()) for name in (*facts.later, "reasons")}
+        fill(self._connection, {**facts.tables, **empty}, as_of)
         self._functions = _functions(self._connection)
         for lock in LOCKS:
             self._connection.execute(lock)
         self._later = dict(facts.later)
+        self._reasons = facts.reasons
+        self._explained: set[tuple[str, str]] | None = set()
+        """Pairs of subject and label that stand in `reasons`; None once all do."""
 
     def __repr__(self) -> str:
         return "AuditSession(…)"
@@ -121,8 +110,10 @@ class AuditSession:
         """
         with self._lock:
             try:
-                names = self._names(query)
+                tree = self._parsed(query)
+                names = audit_question.checked(tree, self._functions)
                 self._work_out(names)
+                self._explain(names, tree, list(parameters))
                 return self._answer(query, parameters, names)
             except duckdb.Error as error:
                 raise InvalidInput(f"the question failed: {error}") from None
@@ -135,37 +126,55 @@ class AuditSession:
         """
         with self._lock:
             self._work_out(frozenset(self._later))
+            self._explain_all()
             return {name: self._table(name) for name in SCHEMAS}
 
     def _table(self, name: str) -> pa.Table:
         found: pa.Table = self._connection.sql(f'FROM "{name}"').to_arrow_table()
         return found.cast(table(name, ()).schema)
 
-    def _names(self, query: str) -> frozenset[str]:
-        """Return the tables and functions that a question names.
+    def _parsed(self, query: str) -> dict[str, Any]:
+        """Return a question as DuckDB's own parser reads it.
 
         Raises:
-            InvalidInput: It is no single SELECT, or calls what may not be called.
+            InvalidInput: It is no single SELECT.
         """
         if not isinstance(query, str) or len(query) > QUERY_CHARACTERS_MAX:
             raise InvalidInput(f"question: expected text of at most {QUERY_CHARACTERS_MAX} characters")
         # Read to its end: a result that is not keeps the connection.
         ((text,),) = self._connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
-        tree = json.loads(text)
+        tree: dict[str, Any] = json.loads(text)
         if tree.get("error") or len(tree["statements"]) != 1:
             told = tree.get("error_message") or f"found {len(tree['statements'])} statements"
             raise InvalidInput(f"question: {told}; expected one SELECT")
-        tables, called, as_tables = _called(tree)
-        ours = {macro.name for macro in MACROS}
-        for name in sorted(called | as_tables):
-            plain = self._functions.get(name, frozenset())
-            ok = name in ours or name in TABLE_FUNCTIONS or (name not in as_tables and bool(plain & KINDS))
-            if not ok or name in REFUSED_FUNCTIONS:
-                raise InvalidInput(
-                    f"question: found the function {name!r}, which may not be called here; expected plain "
-                    f"functions of values, or one of {', '.join(sorted(ours))}"
-                )
-        return frozenset(tables | called | as_tables)
+        return tree
+
+    def _explain(self, names: frozenset[str], tree: dict[str, Any], parameters: Sequence[object]) -> None:
+        """Work out the reasons a question needs: of the pairs it names, of all if it names them otherwise.
+
+        Raises:
+            InvalidInput: There is too much to work out.
+        """
+        if self._explained is None or names.isdisjoint(("why", "reasons")):
+            return
+        calls = audit_question.arguments(tree, "why", parameters)
+        if "reasons" in names or not all(len(call) == 2 and None not in call for call in calls):
+            self._explain_all()
+            return
+        for who, asked in calls:
+            for (label,) in self._connection.execute(LABEL_NOW, [asked]).fetchall():
+                if (str(who), label) not in self._explained:
+                    found = self._reasons(frozenset((str(who),)), frozenset((label,)))
+                    _insert(self._connection, "reasons", found)
+                    self._explained.add((str(who), label))
+
+    def _explain_all(self) -> None:
+        if self._explained is not None:
+            found = self._reasons(None, None)
+            # Those that stand there already are among them.
+            self._connection.execute("DELETE FROM reasons")
+            _insert(self._connection, "reasons", found)
+            self._explained = None
 
     def _work_out(self, names: frozenset[str]) -> None:
         """Fill the tables that a question needs and that were not worked out yet."""
@@ -222,29 +231,3 @@ def _functions(connection: duckdb.DuckDBPyConnection) -> Mapping[str, frozenset[
     for name, kind in connection.execute(query).fetchall():
         found.setdefault(name, set()).add(kind)
     return {name: frozenset(kinds) for name, kinds in found.items()}
-
-
-def _called(tree: object) -> tuple[set[str], set[str], set[str]]:
-    """Return the tables, the functions of values and the table functions that a parsed question names."""
-    tables, called, as_tables = set[str](), set[str](), set[str]()
-    for node in _nodes(tree):
-        kind = node.get("type")
-        if kind == "TABLE_FUNCTION":
-            function = node.get("function")
-            as_tables.add(str(function.get("function_name") if isinstance(function, dict) else "?").lower())
-        elif kind == "BASE_TABLE":
-            tables.add(str(node.get("table_name")).lower())
-        if "function_name" in node:
-            called.add(str(node["function_name"]).lower())
-    return tables, called - as_tables, as_tables
-
-
-def _nodes(tree: object) -> Iterator[dict[str, Any]]:
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)

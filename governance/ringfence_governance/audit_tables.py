@@ -39,10 +39,12 @@ class AuditFacts:
         tables: By name, in the columns of :data:`audit_schema.SCHEMAS`; `about` says nothing yet of `as_of`.
         later: Tables that take time to work out, and are made when first asked for; nothing that they need is
             read from the store then.
+        reasons: Makes the table of that name of some subjects and labels, None for all; as `later`.
     """
 
     tables: Mapping[str, pa.Table]
     later: Mapping[str, Callable[[], pa.Table]]
+    reasons: Callable[[frozenset[str] | None, frozenset[str] | None], pa.Table]
 
 
 def facts(ground: Ground, scope: AuditScope, names: Mapping[str, str], since: str) -> AuditFacts:
@@ -103,8 +105,8 @@ def facts(ground: Ground, scope: AuditScope, names: Mapping[str, str], since: st
                     for each in spans(scope, past, since)
                 ],
             ),
-            "reasons": lambda: table("reasons", _reasons(scope, past)),
         },
+        lambda who, labels: table("reasons", _reasons(scope, past, who, labels)),
     )
 
 
@@ -257,7 +259,9 @@ def _kept(ground: Ground, scope: AuditScope, past: History, log: Reads) -> Itera
         yield "log segment", segment, None, _second(part.at), f"removed; its {part.to} records are signed"
 
 
-def _reasons(scope: AuditScope, past: History) -> Iterable[tuple[object, ...]]:
+def _reasons(
+    scope: AuditScope, past: History, who: frozenset[str] | None, labels: frozenset[str] | None
+) -> Iterable[tuple[object, ...]]:
     granted: dict[Row, Entry] = {}
     for entry in past.entries:
         row = entry.change.row
@@ -265,7 +269,7 @@ def _reasons(scope: AuditScope, past: History) -> Iterable[tuple[object, ...]]:
             granted.setdefault(row, entry)
         elif row is not None:
             granted.pop(row, None)
-    for each in reasons(scope):
+    for each in reasons(scope, who, labels):
         yield from _reasoning(each, granted)
 
 

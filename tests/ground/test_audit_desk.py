@@ -20,7 +20,7 @@ from ringfence_governance.audit_schema import SCHEMAS
 from ringfence_governance.audit_session import AuditSession
 from ringfence_governance.errors import InvalidInput, RecheckFailed, Refused, RingfenceError
 
-from .past_times import BOB, DEX, DORA, HAL, HR_GRANT, LEE, OLGA, OTTO, PAYROLL, PROJECT, redefine
+from .past_times import BOB, DEX, DORA, HAL, HR_GRANT, LEE, OLGA, OTTO, PAYROLL, PROJECT, redefine, wait
 from .worlds import ADMIN, WHY, World, copy_world, draft, label, subject
 
 REPO = Path(__file__).resolve().parents[2]
@@ -188,10 +188,15 @@ def test_what_was_written_anew_from_other_inputs_is_no_descendant_of_the_former_
     desk = filled.door.audit_desk(subject(OLGA))
     below = {each: {row["id"] for row in rows(desk, "FROM descendants(?)", each)} for each in (former, newer)}
     assert (made in below[former], made in below[newer]) == (False, True)
-    assert rows(desk, "SELECT count(*) AS n FROM edges WHERE child = ? AND parent = ?", made, former)[0]["n"] == 1
+    assert (
+        rows(desk, "SELECT count(*) AS n FROM edges WHERE child = ? AND parent = ?", made, former)[0]["n"]
+        == 1
+    )
 
 
-def test_a_document_whose_publications_are_gone_has_the_label_the_journal_leads_back_to(filled: World) -> None:
+def test_a_document_whose_publications_are_gone_has_the_label_the_journal_leads_back_to(
+    filled: World,
+) -> None:
     filled.clock.step = timedelta(0)
     (moved,) = filled.put(draft("moved.txt", "once for all, then for few", "acme/label:staff"), who=DEX)
     before = wait(filled, 5)
@@ -201,7 +206,10 @@ def test_a_document_whose_publications_are_gone_has_the_label_the_journal_leads_
     wait(filled, 5)
     desk = filled.door.audit_desk(subject(OLGA))
     told = {at: rows(desk, "FROM who_could(?, ?)", moved, at) for at in (before, between)}
-    assert [{row["label"] for row in told[at]} for at in (before, between)] == [{"acme/label:staff"}, {PAYROLL}]
+    assert [{row["label"] for row in told[at]} for at in (before, between)] == [
+        {"acme/label:staff"},
+        {PAYROLL},
+    ]
     for at, found in told.items():
         given = filled.door.who(subject(OLGA), moved, at=at)
         assert (given["label_as_of"], {row["known"] for row in found}) == ("newest", {"newest"})
@@ -315,6 +323,9 @@ ATTACKS = [
     "SELECT * FROM '/etc/passwd'",
     "FROM query('SELECT 1')",
     "FROM query_table('labels')",
+    "FROM main.query('SELECT 1')",
+    "FROM system.main.query_table('labels')",
+    "FROM \"QUERY\"('SELECT 1')",
     "ATTACH 'STOLEN'",
     "ATTACH ':memory:' AS more",
     "INSTALL httpfs",
@@ -427,6 +438,36 @@ def test_too_much_to_work_out_is_an_error_and_never_a_part(
             desk.ask(query)
     narrowed = used.door.audit_desk(subject(OLGA), since=desk.at)
     assert rows(narrowed, "FROM access")
+
+
+def test_why_explains_the_pair_that_is_asked_for_and_all_of_them_only_where_it_must(used: World) -> None:
+    desk = used.door.audit_desk(subject(OLGA))
+    document = used.see(ADMIN).ids["public.txt"]
+    every = "SELECT rule FROM reasons JOIN documents USING (label) WHERE documents.id = ? AND subject = ?"
+    whole = {who: rows(used.door.audit_desk(subject(OLGA)), every, document, who) for who in (HAL, LEE)}
+
+    def explained() -> int:
+        pairs = "SELECT count(DISTINCT (subject, label)) FROM reasons"
+        ((count,),) = desk._session._connection.execute(pairs).fetchall()
+        return int(count)
+
+    counts = []
+    for query, given in [
+        ("FROM why(?, ?)", [HAL, document]),
+        (f"FROM why('{HAL}', '{document}')", []),
+        ("FROM why($2, $1)", [document, LEE]),
+        ("FROM why(?, ?)", ["acme/user:nobody", document]),
+        ("FROM why(who := ?, asked := ?)", [HAL, document]),
+    ]:
+        found = rows(desk, query, *given)
+        counts.append(explained())
+        for who in (HAL, LEE):
+            if who in (*given, query.split("'")[1] if "'" in query else ""):
+                assert sorted(str(row["rule"]) for row in found) == sorted(
+                    str(row["rule"]) for row in whole[who]
+                )
+    assert counts[:4] == [1, 1, 2, 2]
+    assert counts[4] > 20
 
 
 def test_a_time_before_what_was_opened_is_an_error(used: World) -> None:
