@@ -13,12 +13,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from ringfence_governance import audit_session
+from ringfence_governance import audit_access, audit_session
 from ringfence_governance.audit_desk import AuditDesk
 from ringfence_governance.audit_macros import MACROS
 from ringfence_governance.audit_schema import SCHEMAS
 from ringfence_governance.audit_session import AuditSession
-from ringfence_governance.errors import InvalidInput, RecheckFailed, Refused, RingfenceError
+from ringfence_governance.errors import InvalidInput, RecheckFailed, Refused, RingfenceError, StoreCorrupt
 
 from .past_times import BOB, DEX, DORA, HAL, HR_GRANT, LEE, OLGA, OTTO, PAYROLL, PROJECT, redefine, wait
 from .worlds import ADMIN, WHY, World, copy_world, draft, label, subject
@@ -214,6 +214,32 @@ def test_a_document_whose_publications_are_gone_has_the_label_the_journal_leads_
         given = filled.door.who(subject(OLGA), moved, at=at)
         assert (given["label_as_of"], {row["known"] for row in found}) == ("newest", {"newest"})
         assert {row["subject"] for row in found} == set(given["readers"])
+
+
+def test_a_read_of_a_passage_that_was_written_anew_since_is_still_a_read_of_its_document(
+    filled: World,
+) -> None:
+    (document,) = filled.put(draft("notes.txt", "the first words\nand more of them", PAYROLL), who=DEX)
+    filled.see(HAL)
+    filled.put(draft("notes.txt", "other words", PAYROLL), who=DEX)
+    desk = filled.door.audit_desk(subject(OLGA))
+    found = rows(desk, "FROM who_did_read(?) WHERE subject = ?", document, HAL)
+    assert len(found) == 3
+    assert {row["document"] for row in found} == {document}
+    kinds = rows(desk, "SELECT kind, count(*) AS n FROM descendants(?) GROUP BY kind", document)
+    assert {row["kind"]: row["n"] for row in kinds} == {"former passage": 2, "passage": 1}
+
+
+def test_a_right_that_casbin_refuses_when_asked_again_is_an_alarm_and_nothing_leaves(
+    used: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = used.door.audit_desk(subject(OLGA))
+    monkeypatch.setattr(audit_access.authority, "allowed_among", lambda *_: frozenset())
+    with pytest.raises(StoreCorrupt):
+        desk.ask("FROM access")
+    assert (used.records()[-1]["verb"], used.records()[-1]["outcome"]) == ("audit_sql", "alarm")
+    monkeypatch.undo()
+    assert rows(desk, "FROM access")
 
 
 # Who may, and for how long
@@ -428,8 +454,6 @@ def test_what_is_no_question_is_an_error(query: Any, desk: AuditDesk) -> None:
 def test_too_much_to_work_out_is_an_error_and_never_a_part(
     used: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ringfence_governance import audit_access
-
     monkeypatch.setattr(audit_access, "DECISIONS_MAX", 30)
     monkeypatch.setattr(audit_access, "REASONS_MAX", 10)
     desk = used.door.audit_desk(subject(OLGA))
