@@ -31,7 +31,7 @@ READY_DEMO := $(or $(wildcard $(READY)),$(VENV)/.ready-demo)
 SETUP = $(PYTHON) tools/prepare_venv.py $(VENV) --torch='$(TORCH)' --constraints='$(CONSTRAINTS)' \
 	--pip-args='$(PIP_ARGS)'
 
-.PHONY: help venv demo test test-real lint types docs wheel bench bench-authority bench-ground bench-audit bench-indexed bench-upkeep test-indexed soak notebooks clean
+.PHONY: help venv demo test test-real lint types docs wheel bench bench-authority bench-ground bench-audit bench-indexed bench-upkeep bench-lineage test-indexed soak notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -79,6 +79,9 @@ bench-authority: $(READY) ## measure readable sets, decisions and how soon a rev
 
 bench-audit: $(READY) ## measure what the audit log costs a query and what verifying it takes, and print the tables
 	$(BIN)/python -m bench.audit_cost $(ARGS)
+
+bench-lineage: $(READY) ## measure walks along lineage over Lance and in memory, and print the table
+	$(BIN)/python -m bench.lineage_cost $(ARGS)
 
 bench-ground: $(READY) ## measure publications, opening after a crash, and what sealing costs, and print the tables
 	$(BIN)/python -m bench.ground $(ARGS)

@@ -23,6 +23,7 @@ from . import (
     key_rotation,
     label_changes,
     label_listing,
+    lineage_walk,
     log_checks,
     manifest,
     policy_apply,
@@ -248,6 +249,14 @@ class Door:
     ) -> dict[str, Any]:
         """See :func:`rights.what_for`."""
         return rights.what_for(self.__ground, auditor, subject, action=action, at=at, documents=documents)
+
+    def lineage(
+        self, subject: Subject, object_id: str, *, direction: str, depth: int, audit: bool = False
+    ) -> dict[str, Any]:
+        """See :func:`lineage_walk.lineage`."""
+        return lineage_walk.lineage(
+            self.__ground, subject, object_id, direction=direction, depth=depth, audit=audit
+        )
 
     def log(self, auditor: Subject) -> list[dict[str, Any]]:
         """See :func:`auditor_log.log`."""

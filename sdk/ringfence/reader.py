@@ -248,6 +248,39 @@ class Reader(Searching):
         return self.__door.erase(self.__subject, wanted, Reasoned(why, ticket), canaries=sought)
 
     @public
+    def lineage(
+        self,
+        found: str | Hit | Document,
+        *,
+        direction: str = "ancestors",
+        depth: int = 6,
+        audit: bool = False,
+    ) -> dict[str, Any]:
+        """Say what a document or passage came from, or what was made from it.
+
+        A reader is told of what he may read alone, as if nothing else existed. An auditor is told of what he
+        may audit, and how many others there are.
+
+        Args:
+            found: A hit, a document, an id, or the path of a readable document.
+            direction: `ancestors` or `descendants`.
+            depth: How many hops, 1 to 16; from a passage to its document is one.
+            audit: Ask as an auditor.
+
+        Returns:
+            `object`, `direction`, `depth`, `nodes` (each with `id`, `kind`, `depth`, `document`; nearest first),
+            `edges` (each with `child`, `parent`, `kind`, `run`), `hidden` (how many there are besides; None for a
+            reader), `complete` (whether all within the depth are listed), and for a reader `as_of`.
+
+        Raises:
+            NotReadable: Unknown, or this subject may not read it, or not audit it: one answer.
+            InvalidInput: Direction or depth is none.
+        """
+        return self.__door.lineage(
+            self.__subject, self.__resolved(found), direction=direction, depth=depth, audit=audit
+        )
+
+    @public
     def compact(self, *, on_progress: Callable[[str, int, int], None] | None = None) -> dict[str, Any]:
         """Write the tables anew, rows of one label together, and remove versions nobody needs any more.
 

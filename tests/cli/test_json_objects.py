@@ -90,6 +90,7 @@ RUNS = {
     ("audit export", ""): ["STORE", "EXPORT", "--as", AUDITOR],
     ("audit check", ""): ["EXPORTED", "--public-key", "0" * 64],
     ("log", ""): ["STORE", "--as", AUDITOR],
+    ("lineage show", ""): ["STORE", "OFFER", "--as", CARL],
     ("lineage flush", ""): ["STORE", "--as", ADMIN],
     ("status", ""): ["STORE", "--as", ADMIN],
 }

@@ -25,6 +25,7 @@ PROMISED = {
     "bench-indexed",
     "bench-upkeep",
     "test-indexed",
+    "bench-lineage",
     "soak",
     "notebooks",
     "clean",

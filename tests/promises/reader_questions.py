@@ -98,6 +98,12 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
     for found in (*ids, UNKNOWN_ID, *MALFORMED_IDS):
         yield f"text {found}", bytes_of(lambda f=found: reader.text(f))
         yield f"why {found}", bytes_of(lambda f=found: reader.why(f))
+        for way in ("ancestors", "descendants"):
+            yield (
+                f"lineage {found} {way}",
+                bytes_of(lambda f=found, w=way: reader.lineage(f, direction=w, depth=3)),
+            )
+        yield f"lineage {found} audited", bytes_of(lambda f=found: reader.lineage(f, audit=True))
     for found in (*ids[-2:], UNKNOWN_ID):
         yield f"who {found}", bytes_of(lambda f=found: reader.who(f))
         yield f"why_for {found}", bytes_of(lambda f=found: reader.why_for("a/user:u1", f))
@@ -194,6 +200,9 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["search", "STORE", "offer", *who, "--at", TIMES[0]]
     for found in (*ids, UNKNOWN_ID, "docs/1.txt", ""):
         yield ["why", "STORE", found, *who, *carried]
+    for found in (ids[-1], UNKNOWN_ID):
+        yield ["lineage", "show", "STORE", found, *who]
+        yield ["lineage", "show", "STORE", found, "--descendants", "--depth", "2", "--audit", *who]
     yield ["what", "STORE", *who, *carried]
     yield ["what", "STORE", *who, *carried, "--documents"]
     yield ["what", "STORE", "a/user:u1", *who]

@@ -120,6 +120,8 @@ READS: dict[str, tuple[str, Call]] = {
     "diff_policy": (ADA, lambda reader, _: reader.diff_policy(SHIPPED)),
     "keys_status": (ADA, lambda reader, _: reader.keys_status()),
     "flush_lineage": (ADA, lambda reader, _: reader.flush_lineage()),
+    "lineage": (RITA, lambda reader, known: reader.lineage(known["open.txt"], direction="descendants")),
+    "lineage of an auditor": (OLGA, lambda reader, known: reader.lineage(known["secret.txt"], audit=True)),
 }
 """Every verb that tells something, asked by somebody whom it tells."""
 
@@ -200,6 +202,11 @@ REFUSED: dict[str, tuple[str, Call]] = {
     "rotate_keys": (RITA, lambda reader, _: reader.rotate_keys(why="x")),
     "keys_status": (RITA, lambda reader, _: reader.keys_status()),
     "flush_lineage": (RITA, lambda reader, _: reader.flush_lineage()),
+    "lineage": (RITA, lambda reader, known: reader.lineage(known["secret.txt"])),
+    "lineage of who is no auditor": (
+        RITA,
+        lambda reader, known: reader.lineage(known["open.txt"], audit=True),
+    ),
 }
 """Every verb that can be refused, asked by somebody whom it is refused."""
 
@@ -274,6 +281,8 @@ def rows_that_left(name: str, found: Any, known: dict[str, str]) -> list[str]:
         best = [chunk for each in found for chunk in each.citation.chunks]
         assert len(best) == (0 if name.endswith("of nothing") else 2)
         return best
+    if name.startswith("lineage"):
+        return [each["id"] for each in found["nodes"]]
     if name in ("text", "why"):
         return [known["open.txt"]]
     if name == "audit_database":

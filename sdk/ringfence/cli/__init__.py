@@ -48,7 +48,7 @@ audit = typer.Typer(
     help="Ask in SQL as an auditor; verify the audit log, sign it, prove a record of it, keep it bounded."
 )
 label = typer.Typer(help="Define named labels, give them another meaning, let them expire; list them.")
-events = typer.Typer(help="Send the events of lineage that wait for a backend.")
+events = typer.Typer(help="Say what came from what; send the events of runs that wait for a backend.")
 master_keys = typer.Typer(help="Rotate a store's master key; say which generations there are.")
 
 app.command("init")(stores.init)
@@ -95,6 +95,7 @@ audit.command("shell")(asking.shell)
 audit.command("export")(asking.export)
 audit.command("check")(asking.check)
 app.add_typer(events, name="lineage")
+events.command("show")(lineage.show)
 events.command("flush")(lineage.flush)
 app.command("status")(stores.status)
 
