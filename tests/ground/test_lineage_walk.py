@@ -45,6 +45,8 @@ def grown(template: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     (offer,) = world.put(draft("offer.txt", "the offer", LABELS[2]), who=DEX)
     (pay,) = world.put(draft("pay.txt", "the pay of it", LABELS[1], parents=[offer]), who=DEX)
     world.put(draft("both.txt", "all of it", LABELS[0], parents=[pay]), who=DEX)
+    for number, parent in enumerate((offer, made[0])):
+        world.put(draft("again.txt", f"written {number}", LABELS[0], parents=[parent]), who=DEX)
     return world
 
 
@@ -181,6 +183,24 @@ def test_too_many_are_said_to_be_too_many(grown: World, monkeypatch: pytest.Monk
     found = grown.door.lineage(Subject(DEX), row["id"], direction="descendants", depth=4)
     assert not found["complete"]
     assert len(found["nodes"]) <= 3
+
+
+def test_what_a_reader_may_not_read_fills_no_answer_of_his(
+    grown: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two documents that he may not read were made from the offer; there is room for what he may read alone."""
+    offer = grown.see(BOB).ids["offer.txt"]
+    monkeypatch.setattr(lineage_walk, "NODES_MAX", 2)
+    found = grown.door.lineage(Subject(BOB), offer, direction="descendants", depth=4)
+    assert found["complete"]
+    assert [node["kind"] for node in found["nodes"]] == ["document", "passage"]
+
+
+def test_what_was_written_anew_came_from_its_newer_inputs_alone(grown: World) -> None:
+    ids = grown.see(DEX).ids
+    found = grown.door.lineage(Subject(DEX), ids["again.txt"], direction="ancestors", depth=4)
+    assert ids["offer.txt"] not in {node["id"] for node in found["nodes"]}
+    assert ids["0.txt"] in {node["id"] for node in found["nodes"]}
 
 
 def test_a_record_says_what_left_and_how_many_did_not(grown: World) -> None:
