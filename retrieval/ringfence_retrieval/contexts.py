@@ -70,6 +70,7 @@ class Context:
 
     Args:
         readable: How many stored passages the reader may read at all.
+        complete: Whether every one of them was looked at.
         found: How many of them were found for the question, at most k.
         equal: How many of those were left out, as their text is in another one.
         left_out: How many were left out because the budget was full.
@@ -80,6 +81,7 @@ class Context:
 
     passages: tuple[ContextPassage, ...]
     readable: int
+    complete: bool
     found: int
     equal: int
     left_out: int
@@ -121,6 +123,7 @@ class Context:
             "passages": [passage.to_mapping() for passage in self.passages],
             "tokens": self.tokens,
             "readable": self.readable,
+            "complete": self.complete,
             "found": self.found,
             "equal": self.equal,
             "left_out": self.left_out,

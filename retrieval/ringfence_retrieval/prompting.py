@@ -53,10 +53,11 @@ def context(door: Door, subject: Subject, question: Question, tokens_max: int, e
             finish=lambda as_of: Context(
                 passages=fits.passages,
                 readable=best.plan.rows,
+                complete=best.plan.complete,
                 found=len(best.passages),
                 equal=fits.equal,
                 left_out=fits.left_out,
-                limit=_limit(question, best, fits),
+                limit=_limit(best, fits),
                 as_of=as_of,
             ),
             plan=f"exact {question.mode}, k={question.k}, {best.plan.name}, tokens_max={tokens_max}",
@@ -66,7 +67,7 @@ def context(door: Door, subject: Subject, question: Question, tokens_max: int, e
     return door.read(subject, "context", work, query=question.text)
 
 
-def _limit(question: Question, best: Found, fits: Chosen) -> Limit:
+def _limit(best: Found, fits: Chosen) -> Limit:
     if fits.left_out:
         return "tokens_max"
-    return "k" if len(best.passages) == question.k < best.plan.rows else "found"
+    return "k" if best.more else "found"

@@ -7,6 +7,7 @@ what is registered as made from it is read only by who may read all of that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ringfence_governance.door import Door
@@ -16,6 +17,7 @@ from ringfence_governance.subjects import Subject
 from ringfence_ingest.answers import answer_draft
 from ringfence_retrieval import prompting
 from ringfence_retrieval.contexts import Citation, Context, ContextPassage
+from ringfence_retrieval.filters import Filter
 from ringfence_retrieval.plans import Mode
 from ringfence_retrieval.questions import Question
 from ringfence_retrieval.results import Document, Hit
@@ -51,6 +53,12 @@ class Answering(Administering):
         k: int = prompting.K,
         mode: Mode = "hybrid",
         language: str = "english",
+        *,
+        where: Filter | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
     ) -> Context:
         """Return the best readable passages for a question, ready for a prompt: each once, in order, cited.
 
@@ -63,7 +71,8 @@ class Answering(Administering):
                 mostly lower.
             k: How many stored passages are looked for, 1 to 1000.
             mode: As in :meth:`search`.
-            language: As in :meth:`search`.
+            language: As in :meth:`search`; so are `since`, `until`, `min_score` and `exact`.
+            where: As in :meth:`search`; `ringfence.field("source_kind") != "answer"` leaves registered answers out.
 
         Returns:
             `limit` says what kept it from being longer.
@@ -71,7 +80,17 @@ class Answering(Administering):
         Raises:
             InvalidInput: One of them is not as said.
         """
-        asked = Question(question, k, mode, language)
+        asked = Question(
+            question,
+            k,
+            mode,
+            language,
+            where=where,
+            since=since,
+            until=until,
+            min_score=min_score,
+            exact=exact,
+        )
         return prompting.context(self.__door, self.__subject, asked, tokens_max, self.__embed)
 
     @public

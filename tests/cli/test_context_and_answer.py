@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ringfence_governance.key_file import keys_home
+
 Call = Callable[..., Any]
 CARL, DORA = "acme/user:carl", "acme/user:dora"
 
 
 def test_what_context_printed_is_what_an_answer_was_made_from(
-    call: Call, own_firm: Path, tmp_path: Path
+    call: Call, own_firm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Keys of its own: an answer's key is of no other copy of the store.
+    monkeypatch.setenv("RINGFENCE_HOME", str(shutil.copytree(keys_home(), tmp_path / "home")))
     printed = call("context", own_firm, "pump", "--as", CARL, "--json")
     people = call("context", own_firm, "pump", "--as", CARL)
     shown = people.out.split("\n\npassages: ")[0].split("\n")

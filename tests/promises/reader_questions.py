@@ -89,6 +89,7 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
     for name in ("sha256", "nothing", "path"):
         yield f"search facets {name}", bytes_of(lambda n=name: reader.search("offer", facets=[n]))
         yield f"search where {name}", bytes_of(lambda n=name: reader.search("offer", where=field(n) == "x"))
+    yield "context since", bytes_of(lambda: reader.context(QUERIES[0], since="2026-01-01T00:00:00Z"))
     for tokens_max, k in ((40, 1000), (150, 3), (0, 1)):
         yield f"context {tokens_max}", bytes_of(lambda t=tokens_max, k=k: reader.context(QUERIES[2], t, k))
     yield "search nothing", bytes_of(lambda: reader.search(" "))

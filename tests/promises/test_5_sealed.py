@@ -51,6 +51,9 @@ WORDS = {
     "query": "lemurquestion",
     "reason of a change": "okapireason",
     "source folder": "ibexsource",
+    "answer": "serowanswer",
+    "title of an answer": "takintitle",
+    "reason of an answer": "sakireason",
 }
 
 
@@ -135,6 +138,8 @@ def ask(life: Life) -> None:
     for mode in ("vector", "text", "hybrid"):
         call(life, "search", "STORE", f"{WORDS['query']} {WORDS['text']}", "--as", DORA, "--mode", mode)
     call(life, "search", "STORE", WORDS["query"], "--as", INSIDER)
+    call(life, "context", "STORE", f"{WORDS['query']} {WORDS['text']}", "--as", DORA)
+    register(life)
     call(life, "list", "STORE", "--as", DORA)
     call(life, "why", "STORE", f"{WORDS['path']}/{WORDS['file name']}.md", "--as", DORA)
     call(life, "grant", "STORE", INSIDER, "read", label, *why)
@@ -142,6 +147,16 @@ def ask(life: Life) -> None:
     call(life, "member", "add", "STORE", INSIDER, f"acme/group:{WORDS['group']}", *why)
     call(life, "log", "STORE", "--as", DORA)
     call(life, "policy", "show", "STORE", "--as", DORA)
+
+
+def register(life: Life) -> None:
+    """Register an answer, from a file that is not in the store."""
+    _, out, _ = cli_answer(["search", "STORE", WORDS["text"], "--as", DORA, "--json"], life.path, life.keys)
+    answer = life.path.parent / "answer.md"
+    answer.write_text(f"The {WORDS['answer']} is what they say.", "utf-8")
+    made_from = [word for hit in json.loads(out)["hits"] for word in ("--from", hit["id"])]
+    told = ["--title", WORDS["title of an answer"], "--why", WORDS["reason of an answer"]]
+    call(life, "answer", "STORE", str(answer), *made_from, *told, "--as", DORA)
 
 
 def call(life: Life, *words: str) -> None:
@@ -162,7 +177,10 @@ def canaries() -> dict[str, set[bytes]]:
 def test_the_life_was_lived(life: Life) -> None:
     """What is looked for below was written, read, replaced and removed; else not finding it means nothing."""
     _, out, _ = cli_answer(["list", "STORE", "--as", DORA, "--json"], life.path, life.keys)
-    paths = {each["path"] for each in json.loads(out)["documents"]}
+    documents = json.loads(out)["documents"]
+    (answer,) = [each for each in documents if each["kind"] == "answer"]
+    assert answer["title"] == WORDS["title of an answer"]
+    paths = {each["path"] for each in documents if each is not answer}
     hidden = WORDS["path"]
     assert paths == {
         "changed.txt",

@@ -349,6 +349,8 @@ def answers(reader: Reader) -> set[str]:
     assert listed == found == taken
     for document in listed:
         assert reader.why(document)["kind"] == "answer"
+    without = reader.context("pump", where=ringfence.field("source_kind") != "answer")
+    assert {each.document for each in without.citations} == {each.id for each in reader.list()} - listed
     return listed
 
 

@@ -193,6 +193,9 @@ def test_a_context_says_what_kept_it_short(store: ringfence.Store) -> None:
     assert few.limit == "tokens_max"
     assert few.left_out > 0
     assert (reader.context("pump", k=2).limit, reader.context("pump", k=2).found) == ("k", 2)
+    everything = reader.context("pump", k=few.readable)
+    assert (everything.limit, everything.complete) == ("found", True)
+    assert reader.context("pump", min_score=2.0, mode="vector").found == 0
     none = reader.context("zeppelin", mode="text")
     assert (len(none), none.text, none.tokens, none.found, none.limit) == (0, "", 0, 0, "found")
     stranger = store.as_user("acme/user:nobody").context("pump")

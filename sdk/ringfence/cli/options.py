@@ -50,6 +50,34 @@ Mode = Annotated[
     Literal["hybrid", "vector", "text"],
     typer.Option("--mode", help="By meaning (vector), by words (text), or both."),
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="COLUMN=VALUE",
+        help="Only documents of which this holds; by =, !=, <, <=, >, >= or ^= (begins with); repeatable.",
+        callback=each_decoded,
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="TIME", help="Only documents modified then or later, UTC as 2026-01-31T00:00:00Z."
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Only documents modified before then.")
+]
+MinScore = Annotated[
+    float | None,
+    typer.Option("--min-score", metavar="SCORE", help="Only passages with at least this score."),
+]
+Exact = Annotated[
+    bool,
+    typer.Option(
+        "--exact", help="Look at every readable row even where an indexed store would ask its index."
+    ),
+]
 Embedder = Annotated[
     str | None,
     typer.Option(

@@ -12,7 +12,23 @@ from rich.console import Console
 
 from .answers import finish, lines
 from .failures import DONE, NOT_DONE
-from .options import AsJson, AsSubject, Embedder, Mode, Purpose, Query, StorePath, Via, decoded
+from .filtering import filter_of
+from .options import (
+    AsJson,
+    AsSubject,
+    Embedder,
+    Exact,
+    MinScore,
+    Mode,
+    Purpose,
+    Query,
+    Since,
+    StorePath,
+    Until,
+    Via,
+    Where,
+    decoded,
+)
 from .stores import opened
 
 if TYPE_CHECKING:
@@ -42,6 +58,11 @@ def context(
         int, typer.Option("-k", metavar="N", help="How many passages are looked for, 1 to 1000.")
     ] = 50,
     mode: Mode = "hybrid",
+    where: Where = None,
+    since: Since = None,
+    until: Until = None,
+    min_score: MinScore = None,
+    exact: Exact = False,
     purpose: Purpose = "",
     via: Via = None,
     embedder: Embedder = None,
@@ -50,7 +71,17 @@ def context(
     """Put the readable passages that answer a question together for a prompt: each once, in order, cited."""
     with opened(store, embedder) as open_store:
         reader = open_store.as_user(subject, via=via or (), purpose=purpose)
-        found = reader.context(query, tokens_max, k, mode)
+        found = reader.context(
+            query,
+            tokens_max,
+            k,
+            mode,
+            where=filter_of(where or ()),
+            since=since,
+            until=until,
+            min_score=min_score,
+            exact=exact,
+        )
     finish(
         found.to_mapping(),
         lambda out: _show(found, out),

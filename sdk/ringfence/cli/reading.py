@@ -11,7 +11,23 @@ from rich.text import Text
 from .answers import finish, lines, table
 from .failures import DONE, NOT_DONE
 from .filtering import filter_of
-from .options import AsJson, AsSubject, Embedder, Mode, Purpose, Query, ReadAt, StorePath, Via, each_decoded
+from .options import (
+    AsJson,
+    AsSubject,
+    Embedder,
+    Exact,
+    MinScore,
+    Mode,
+    Purpose,
+    Query,
+    ReadAt,
+    Since,
+    StorePath,
+    Until,
+    Via,
+    Where,
+    each_decoded,
+)
 from .printable import one_line
 from .stores import opened
 
@@ -28,30 +44,10 @@ def search(
     subject: AsSubject = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="How many passages at most, 1 to 1000.")] = 10,
     mode: Mode = "hybrid",
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--where",
-            metavar="COLUMN=VALUE",
-            help="Only documents of which this holds; by =, !=, <, <=, >, >= or ^= (begins with); repeatable.",
-            callback=each_decoded,
-        ),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help="Only documents modified then or later, UTC as 2026-01-31T00:00:00Z.",
-        ),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Only documents modified before then.")
-    ] = None,
-    min_score: Annotated[
-        float | None,
-        typer.Option("--min-score", metavar="SCORE", help="Only passages with at least this score."),
-    ] = None,
+    where: Where = None,
+    since: Since = None,
+    until: Until = None,
+    min_score: MinScore = None,
     group_by: Annotated[
         Literal["document"] | None,
         typer.Option("--group-by", help="Only the best passage of each document."),
@@ -72,12 +68,7 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how the passages were found: the plan and what decided it.")
     ] = False,
-    exact: Annotated[
-        bool,
-        typer.Option(
-            "--exact", help="Look at every readable row even where an indexed store would ask its index."
-        ),
-    ] = False,
+    exact: Exact = False,
     purpose: Purpose = "",
     via: Via = None,
     at: ReadAt = None,
