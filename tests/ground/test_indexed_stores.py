@@ -132,6 +132,27 @@ def test_answers_are_those_of_scoring_every_row_through_changes(filled: World) -
     agree(filled)
 
 
+def test_of_an_earlier_time_every_row_is_looked_at_and_no_index_is_asked(filled: World) -> None:
+    then = filled.clock.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    filled.clock.advance(60)
+    with filled.ingestion(DEX) as ingestion:
+        assert ingestion.relabel("0/1.txt", "acme/label:staff")
+        assert ingestion.remove("1/0.txt")
+    readable = {}
+    for who in PEOPLE:
+        for mode in MODES:
+            question = Question("pump leak of the rotor", 1000, mode, explain=True, at=then)
+            result = search(filled.door, subject(who), question, vector)
+            assert [(hit.id, hit.score) for hit in result] == exhaustive(filled, who, question), (who, mode)
+            assert result.plan is not None
+            assert result.plan["name"] != "index"
+            assert result.complete
+            readable[who] = result.readable
+    # Bob may read what was relabelled now, and might not then; what was removed is nobody's.
+    now = search(filled.door, subject(BOB), Question("pump"), vector).readable
+    assert 0 == readable["acme/user:nobody"] < readable[BOB] < now
+
+
 def test_rows_that_are_in_no_index_yet_are_found_and_the_index_follows(
     filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

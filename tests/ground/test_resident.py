@@ -66,7 +66,7 @@ def exhaustive(world: World, who: str, question: Question) -> list[tuple[str, fl
         found = [(row, scores[row]) for row in ranked(scores)[: question.k]]
         return Answer([], lambda as_of: found)
 
-    return world.door.read(subject(who), "list", work)
+    return world.door.read(subject(who), "list", work, at=question.at)
 
 
 def agree(world: World) -> None:

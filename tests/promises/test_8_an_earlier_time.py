@@ -310,6 +310,24 @@ def test_the_answer_of_then_is_that_of_a_store_without_what_may_not_be_read(tmp_
     assert told[0] == told[1]
 
 
+def test_a_cursor_goes_on_at_its_own_time_alone(tmp_path: Path) -> None:
+    pages = [Page(f"{n}.txt", f"pump number{n}", label(RITA)) for n in range(3)]
+    with store_of(tmp_path, *pages) as store:
+        store.write(ADA, [Page("0.txt", "new pump", label(RITA))])
+        reader = store.reader(RITA)
+        whole = [hit.id for hit in reader.search("pump", at=THEN)]
+        first = reader.search("pump", 2, at=THEN)
+        rest = reader.search("pump", 2, cursor=first.cursor, at=THEN)
+        assert [hit.id for hit in (*first, *rest)] == whole
+        for at in (None, "2026-03-01T12:00:30Z"):
+            with pytest.raises(ringfence.InvalidInput):
+                reader.search("pump", 2, cursor=first.cursor, at=at)
+        with store.ingestion(ADA) as ingestion:
+            assert ingestion.relabel("1.txt", label())
+        with pytest.raises(ringfence.InvalidInput):
+            reader.search("pump", 2, cursor=first.cursor, at=THEN)
+
+
 def test_read_in_several_passes_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [Page(f"{n}.txt", f"pump number{n}", label(RITA, f"acme/user:u{n}")) for n in range(4)]
     with store_of(tmp_path, *pages) as store:
