@@ -66,6 +66,34 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
     yield "status", bytes_of(reader.status)
     for documents in (False, True):
         yield f"what {documents}", bytes_of(lambda d=documents: reader.what(documents=d))
+    yield from searches(reader)
+    yield from answers_of_times(reader)
+    for found in (*ids, UNKNOWN_ID, *MALFORMED_IDS):
+        yield f"text {found}", bytes_of(lambda f=found: reader.text(f))
+        yield f"why {found}", bytes_of(lambda f=found: reader.why(f))
+        for way in ("ancestors", "descendants"):
+            yield (
+                f"lineage {found} {way}",
+                bytes_of(lambda f=found, w=way: reader.lineage(f, direction=w, depth=3)),
+            )
+        yield f"lineage {found} audited", bytes_of(lambda f=found: reader.lineage(f, audit=True))
+    for found in (*ids[-2:], UNKNOWN_ID):
+        yield f"who {found}", bytes_of(lambda f=found: reader.who(f))
+        yield f"why_for {found}", bytes_of(lambda f=found: reader.why_for("a/user:u1", f))
+        for at in TIMES:
+            yield f"who {found} {at}", bytes_of(lambda f=found, t=at: reader.who(f, at=t))
+            yield (
+                f"why_for {found} {at}",
+                bytes_of(lambda f=found, t=at: reader.why_for("a/user:u1", f, at=t)),
+            )
+    for name in ("a/user:u1", "a/user:none", "b/user:u0"):
+        for at in (None, *TIMES):
+            yield f"what_for {name} {at}", bytes_of(lambda n=name, t=at: reader.what_for(n, at=t))
+    yield from refused_changes(reader)
+
+
+def searches(reader: Reader) -> Iterator[tuple[str, bytes]]:
+    """Yield every way to search, well asked and badly."""
     for mode in MODES:
         for place, query in enumerate(QUERIES):
             k = (1000, 3, 1, 7, 1000)[place]
@@ -95,29 +123,6 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
     yield "search nothing", bytes_of(lambda: reader.search(" "))
     yield "search k", bytes_of(lambda: reader.search("offer", 0))
     yield "search language", bytes_of(lambda: reader.search("offer", language="klingon"))
-    yield from answers_of_times(reader)
-    for found in (*ids, UNKNOWN_ID, *MALFORMED_IDS):
-        yield f"text {found}", bytes_of(lambda f=found: reader.text(f))
-        yield f"why {found}", bytes_of(lambda f=found: reader.why(f))
-        for way in ("ancestors", "descendants"):
-            yield (
-                f"lineage {found} {way}",
-                bytes_of(lambda f=found, w=way: reader.lineage(f, direction=w, depth=3)),
-            )
-        yield f"lineage {found} audited", bytes_of(lambda f=found: reader.lineage(f, audit=True))
-    for found in (*ids[-2:], UNKNOWN_ID):
-        yield f"who {found}", bytes_of(lambda f=found: reader.who(f))
-        yield f"why_for {found}", bytes_of(lambda f=found: reader.why_for("a/user:u1", f))
-        for at in TIMES:
-            yield f"who {found} {at}", bytes_of(lambda f=found, t=at: reader.who(f, at=t))
-            yield (
-                f"why_for {found} {at}",
-                bytes_of(lambda f=found, t=at: reader.why_for("a/user:u1", f, at=t)),
-            )
-    for name in ("a/user:u1", "a/user:none", "b/user:u0"):
-        for at in (None, *TIMES):
-            yield f"what_for {name} {at}", bytes_of(lambda n=name, t=at: reader.what_for(n, at=t))
-    yield from refused_changes(reader)
 
 
 def pages(reader: Reader, mode: Any) -> Iterator[tuple[str, bytes]]:
