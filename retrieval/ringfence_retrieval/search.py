@@ -7,6 +7,7 @@ they would be if the rest did not exist. Every one is, unless the plan says
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -138,7 +139,7 @@ def found(reader: GrantedReader, question: Question, embed: Embed) -> Found:
 def found_many(reader: GrantedReader, questions: Sequence[Question], embed: Embed) -> list[Found]:
     """Return the best readable passages for each question, opened, as part of one read.
 
-    Those that every row is looked at for go through the rows together, once.
+    Those that every row is looked at for go through the rows together, once; all passages are opened together.
     """
     count = reader.count("chunks")
     plans = [_planned(reader, question, count) for question in questions]
@@ -150,12 +151,20 @@ def found_many(reader: GrantedReader, questions: Sequence[Question], embed: Embe
         _found_by_index(reader.indexed(), question, plan, embed) if plan.name == "index" else next(walked)
         for question, plan in zip(questions, plans, strict=True)
     ]
-    return [_opened(reader, *each) for each in zip(questions, plans, best, strict=True)]
-
-
-def _opened(reader: GrantedReader, question: Question, plan: Plan, best: _Found) -> Found:
-    passages, start = reader.passages(best.rows), plan.k - question.k
-    return Found(plan, passages, best.scores, start, best.more, best.matching, best.facets, best.counted)
+    opened = iter(reader.passages([row for each in best for row in each.rows]))
+    return [
+        Found(
+            plan,
+            list(itertools.islice(opened, len(each.rows))),
+            each.scores,
+            plan.k - question.k,
+            each.more,
+            each.matching,
+            each.facets,
+            each.counted,
+        )
+        for question, plan, each in zip(questions, plans, best, strict=True)
+    ]
 
 
 def _planned(reader: GrantedReader, question: Question, count: int) -> Plan:

@@ -78,6 +78,11 @@ VERBS: dict[str, Callable[[Reader, str], Any]] = {
     "search text": lambda reader, _: reader.search("kestrelword", mode="text"),
     "search hybrid": lambda reader, _: reader.search("pump"),
     "search k=1": lambda reader, _: reader.search("pump", k=1),
+    "search where": lambda reader, _: reader.search(
+        "pump", where=ringfence.field("path").startswith("hidden/")
+    ),
+    "search facets": lambda reader, _: reader.search("pump", 1, group_by="document", facets=["media_type"]),
+    "search many": lambda reader, _: [hit for each in reader.search_many(["pump"]) for hit in each],
     "context": lambda reader, _: reader.context("pump"),
     "list": lambda reader, _: reader.list(),
     "text": lambda reader, hidden: reader.text(hidden),
