@@ -70,7 +70,7 @@ def break_the_filter(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LanceTables, "parts", lambda self, name, version, _: real(self, name, version, None))
     patch.setattr(LanceTables, "count", lambda self, name, version, _: self.rows(name, version))
     patch.setattr(LanceTables, "_refuse_other", lambda *_: None)
-    patch.setattr(block_opening, "_refuse_outside", lambda *_: None)
+    patch.setattr(block_opening, "refuse_outside", lambda *_: None)
 
 
 VERBS: dict[str, Callable[[Reader, str], Any]] = {
