@@ -13,7 +13,7 @@ from ringfence_governance.errors import InvalidInput
 from ringfence_governance.journal import Change, ChangeKind
 from ringfence_governance.labels import Label, NamedLabel
 
-from .past_times import BOB, DEX, HAL, LEE, PAYROLL, PROJECT, redefine
+from .past_times import BOB, DEX, LEE, PAYROLL, PROJECT, redefine
 from .worlds import ADMIN, WHY, World, copy_world, draft, label, row, subject
 
 CY, ALL = "acme/user:cy", "acme/group:all"
@@ -36,10 +36,10 @@ CHANGES: list[tuple[str, ...]] = [
         "allow",
     ),
     ("p", LEE, "acme", PROJECT, "read", "any", "*", "-", "-", "deny"),
-    ("g2", PAYROLL, "acme/set:money"),
     ("p", BOB, "acme", "acme/set:money", "read", "any", "care", "-", "-", "allow"),
+    ("g2", PAYROLL, "acme/set:money"),
     ("g3", "night", "care"),
-    ("f", HAL, "2", "project"),
+    ("f", BOB, "2", "project"),
     ("p", "*", "acme", "acme/label:staff", "read", "any", "*", "-", "-", "deny"),
     ("p", DEX, "acme", "*", "read", "any", "*", "-", SECOND.format(2, 10), "allow"),
 ]
@@ -61,7 +61,7 @@ def world(filled_template: World, tmp_path_factory: pytest.TempPathFactory) -> W
     # Under a compound label: it is readable while both parts are.
     world.put(draft("of.txt", "made from it", PAYROLL, parents=[made]), who=DEX)
     world.clock.advance(3)
-    redefine(world, PAYROLL, LEE, CY)
+    redefine(world, PAYROLL, LEE, BOB)
     for fields in CHANGES[::2]:
         world.clock.advance(7)
         change(world, "row_removed", fields)
