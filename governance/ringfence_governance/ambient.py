@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Protocol
 
 ID_BYTES = 16
@@ -66,6 +67,7 @@ class Ambient:
         return self.randomness.draw(32, f"key:{purpose}", name)
 
 
+@cache
 def software_version() -> str:
     """Return the version of this software."""
     try:

@@ -38,6 +38,8 @@ BESIDE_OTHERS_S = 0.5
 """How long a job waits for one; after that its events are sent beside it."""
 CLOSE_WAIT_S = 2.0
 """How long closing a store waits for a backend; what is not sent then is by the next one who opens it."""
+GATHER_S = 0.2
+"""How long events are gathered that are sent beside a job."""
 PAUSE_S, PAUSE_MAX_S = 1.0, 60.0
 """How long a backend that is down is left alone, doubling up to the second."""
 
@@ -186,6 +188,8 @@ class Lineage:
         pause = PAUSE_S
         while True:
             self._wake.wait()
+            # What comes in quick succession is sent at once, and holds up those who change the catalog once.
+            self._closing.wait(GATHER_S)
             self._wake.clear()
             if self._try(0.0):
                 pause = PAUSE_S

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ class Backend:
 
     kind: str
     settings: str
-    emit: Callable[[RunEvent], None]
+    emit: Callable[[Mapping[str, Any]], None]
     settle: Callable[[], None] = field(default=lambda: None)
     close: Callable[[], None] = field(default=lambda: None)
 
@@ -76,7 +77,7 @@ class Backend:
         """
         with _quiet():
             try:
-                self.emit(_as_event(event))
+                self.emit(event)
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001  (whatever a transport raises, the event is kept)
@@ -128,9 +129,10 @@ def own_file(path: Path) -> Backend:
 
     transport = FileTransport(FileConfig(log_file_path=str(path), append=True))
 
-    def emit(event: RunEvent) -> None:
+    def emit(event: Mapping[str, Any]) -> None:
         whole_lines(path)
-        transport.emit(event)
+        # As it is: to make objects of it, only to be taken apart again, costs more than all the rest.
+        transport.emit({**event, "schemaURL": _schema_url()})
 
     return Backend("file", str(path), emit, settle=lambda: durable_files.sync(path))
 
@@ -220,17 +222,24 @@ def _backend(settings: dict[str, Any]) -> Backend:
     return Backend(kind, text, _emitter(transport), _settler(transport), lambda: _closed(transport))
 
 
-def _emitter(transport: Transport) -> Callable[[RunEvent], None]:
+@cache
+def _schema_url() -> str:
+    from openlineage.client import event_v2
+
+    return str(event_v2.RunEvent._get_schema())
+
+
+def _emitter(transport: Transport) -> Callable[[Mapping[str, Any]], None]:
     from openlineage.client.transport.async_http import AsyncHttpTransport
     from openlineage.client.transport.kafka import KafkaTransport
 
     if isinstance(transport, KafkaTransport):
-        return lambda event: _produce(transport, event)
+        return lambda event: _produce(transport, _as_event(event))
     if isinstance(transport, AsyncHttpTransport):
-        return lambda event: _confirmed(transport, event)
+        return lambda event: _confirmed(transport, _as_event(event))
 
-    def emit(event: RunEvent) -> None:
-        transport.emit(event)
+    def emit(event: Mapping[str, Any]) -> None:
+        transport.emit(_as_event(event))
 
     return emit
 

@@ -185,7 +185,10 @@ def _schema(table: str) -> dict[str, Any]:
 def _fields(table: str) -> list[Any]:
     from openlineage.client.facet_v2 import schema_dataset
 
-    return [schema_dataset.SchemaDatasetFacetFields(each.name, str(each.type)) for each in SCHEMAS[table]]
+    return [
+        schema_dataset.SchemaDatasetFacetFields(each.name, str(each.type), fields=None)
+        for each in SCHEMAS[table]
+    ]
 
 
 @lru_cache

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .ambient import software_version
@@ -141,6 +142,7 @@ def job_facets(name: Name, job: str, chain: Sequence[str] = ()) -> Facets:
     return {key: plain(facet) for key, facet in facets.items()}
 
 
+@cache
 def _engine() -> BaseFacet:
     from openlineage.client.facet_v2 import processing_engine_run
 
