@@ -208,7 +208,7 @@ class Lineage:
         try:
             with self._sending, self._alone(wait_s) as alone:
                 if alone:
-                    self._problem = ""
+                    # Only once it is known: whoever asks meanwhile is told of the pass before.
                     self._problem = self._send()
                     return not self._problem
                 return False

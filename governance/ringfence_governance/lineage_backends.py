@@ -132,7 +132,7 @@ def own_file(path: Path) -> Backend:
     def emit(event: Mapping[str, Any]) -> None:
         whole_lines(path)
         # As it is: to make objects of it, only to be taken apart again, costs more than all the rest.
-        transport.emit({**event, "schemaURL": _schema_url()})
+        transport.emit({**event, "schemaURL": _schema_url()})  # type: ignore[arg-type]  # its serialiser takes both
 
     return Backend("file", str(path), emit, settle=lambda: durable_files.sync(path))
 

@@ -71,12 +71,7 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
     for found in (*ids, UNKNOWN_ID, *MALFORMED_IDS):
         yield f"text {found}", bytes_of(lambda f=found: reader.text(f))
         yield f"why {found}", bytes_of(lambda f=found: reader.why(f))
-        for way in ("ancestors", "descendants"):
-            yield (
-                f"lineage {found} {way}",
-                bytes_of(lambda f=found, w=way: reader.lineage(f, direction=w, depth=3)),
-            )
-        yield f"lineage {found} audited", bytes_of(lambda f=found: reader.lineage(f, audit=True))
+        yield from lineages(reader, found)
     for found in (*ids[-2:], UNKNOWN_ID):
         yield f"who {found}", bytes_of(lambda f=found: reader.who(f))
         yield f"why_for {found}", bytes_of(lambda f=found: reader.why_for("a/user:u1", f))
@@ -142,6 +137,13 @@ def answers_of_times(reader: Reader) -> Iterator[tuple[str, bytes]]:
         yield f"count {at}", bytes_of(lambda t=at: reader.count(at=t))
         yield f"search {at}", bytes_of(lambda t=at: reader.search(QUERIES[0], at=t))
         yield f"text {at}", bytes_of(lambda t=at: reader.text(UNKNOWN_ID, at=t))
+
+
+def lineages(reader: Reader, found: str) -> Iterator[tuple[str, bytes]]:
+    """Yield what he is told of where something came from and what was made from it, asked in each way."""
+    for way in ("ancestors", "descendants"):
+        yield f"lineage {found} {way}", bytes_of(lambda w=way: reader.lineage(found, direction=w, depth=3))
+    yield f"lineage {found} audited", bytes_of(lambda: reader.lineage(found, audit=True))
 
 
 def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
