@@ -112,10 +112,12 @@ def register(ground: Ground, subject: Subject, answer: AnswerDraft) -> str:
     draft = answer.document(subject, f"answers/{run_id}.md")
     _refuse_vectors(ground, draft)
     # Judged before the lease is taken: who may not write keeps nobody from it.
-    _require(ground, subject, draft)
+    # One for both: what has not moved in between is not read again.
+    floors = Floors(ground, subject)
+    _require(ground, subject, draft, floors)
     with WriterLease(ground.catalog) as lease:
         moment = ground.moment()
-        inherited = _require(ground, subject, draft)
+        inherited = _require(ground, subject, draft, floors)
         entry = WriteAuthority(ground, subject).intern(draft.label, inherited)
         return _publish(ground, lease, subject, moment, run_id, draft, entry, answer.why)
 
@@ -130,7 +132,7 @@ def _refuse_vectors(ground: Ground, draft: DocumentDraft) -> None:
             )
 
 
-def _require(ground: Ground, subject: Subject, draft: DocumentDraft) -> list[LabelEntry]:
+def _require(ground: Ground, subject: Subject, draft: DocumentDraft, floors: Floors) -> list[LabelEntry]:
     """Return the labels of what went in, each once, if the subject may write this.
 
     Raises:
@@ -144,7 +146,7 @@ def _require(ground: Ground, subject: Subject, draft: DocumentDraft) -> list[Lab
             writer.check_not_denied(draft.label)
         else:
             writer.check_ingest(draft.label)
-        judgements = WriteJudgements(ground, writer, Floors(ground, subject))
+        judgements = WriteJudgements(ground, writer, floors)
         judgements.refuse_lowering(draft.label, draft.sha256, None, inherited)
     except (NotReadable, Refused, WriteRefused):
         ground.record(subject, JOB, "ingest", "refused")
