@@ -23,7 +23,7 @@ from bench.authority.clock import summary
 from bench.command import Command
 from bench.machine import noted_machine
 from bench.page import machine_line, table
-from ringfence_governance.lance_tables import IDS_PER_PREDICATE
+from ringfence_governance.opaque_ids import IDS_PER_PREDICATE
 from ringfence_governance.table_schemas import SCHEMAS
 
 DEPTHS = (1, 3, 6)
