@@ -26,6 +26,7 @@ LONG = (
     "docs/test_notebooks.py",
     "house/test_wheel.py",
     "ground/test_explain_at.py",
+    "ground/test_audit_desk.py",
     "ground/test_policy_concurrency.py",
     "bench/test_authority_bench.py",
     "bench/test_ground_bench.py",
