@@ -134,6 +134,20 @@ def test_a_keyring_holds_only_the_keys_of_its_atoms(filled: World) -> None:
     assert filled.ground.keys.keyring([project]).cipher(document, project.atom)
 
 
+def test_a_keyring_of_an_earlier_time_opens_what_still_stands_and_is_covered_alone(filled: World) -> None:
+    project, then = entry_of(filled, "acme/label:project"), 1_000_001
+    seen = filled.see("acme/user:lee").ids
+    document = seen["project.txt"]
+    keyring = filled.ground.keys.keyring([project]).under({document: project.atom}, {then, project.atom})
+    assert keyring.cipher(document, then)
+    for other, atom in ((document, then + 1), ("0" * 32, then), ("0" * 32, project.atom)):
+        with pytest.raises(StoreCorrupt):
+            keyring.cipher(other, atom)
+    # Whatever stands there: a label whose key is not in the ring opens nothing.
+    with pytest.raises(StoreCorrupt):
+        filled.ground.keys.keyring([]).under({document: project.atom}, {then}).cipher(document, then)
+
+
 def test_a_keyring_for_some_documents_holds_no_other_document(filled: World) -> None:
     seen = filled.see("acme/user:dora").ids
     entries = list(filled.ground.moment().table.entries.values())
