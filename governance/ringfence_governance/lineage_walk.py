@@ -145,7 +145,7 @@ def walk(sight: Sight, start: str, direction: str, depth: int) -> Walked:
                 found.hidden.add(each)
         found.edges |= {
             (edge["child"], edge["parent"], edge["kind"]): edge["run_id"]
-            for edge in standing
+            for edge in sorted(standing, key=lambda edge: _writing(edge, known))
             if found.nodes.keys() >= {edge["child"], edge["parent"]}
         }
         seen |= reached
@@ -157,6 +157,12 @@ def _stands(edge: Mapping[str, Any], known: Mapping[str, Node]) -> bool:
     """Say whether an edge is of the writing that stands: what was written anew since came from other inputs."""
     child = known.get(edge["child"])
     return edge["kind"] != DERIVED or child is None or child.run_id == edge["run_id"]
+
+
+def _writing(edge: Mapping[str, Any], known: Mapping[str, Node]) -> tuple[bool, str]:
+    """Return what orders the writings of one edge: of several runs the one that last wrote the child is told."""
+    child = known.get(edge["child"])
+    return child is not None and child.run_id == edge["run_id"], edge["run_id"]
 
 
 def _sources(sight: Sight, edges: Iterable[Mapping[str, Any]], reached: Collection[str]) -> dict[str, Node]:

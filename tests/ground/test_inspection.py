@@ -42,6 +42,7 @@ def test_a_reader_is_told_his_own_rule_and_his_own_path(filled: World, ids: dict
     assert answer == {
         "object": ids["pay/salaries.txt"],
         "document": ids["pay/salaries.txt"],
+        "kind": "folder",
         "subject": HAL,
         "label": None,
         "decision": "allow",

@@ -63,9 +63,9 @@ def test_together_they_get_it_with_one_grant_and_rows_are_gone_through_once(
         counted = {"grants": 0, "passes": 0}
         granted, made = Ground.grant, ReadableRows.__init__
 
-        def grant(*arguments: Any) -> Any:
+        def grant(*arguments: Any, **settings: Any) -> Any:
             counted["grants"] += 1
-            return granted(*arguments)
+            return granted(*arguments, **settings)
 
         def make(*arguments: Any) -> None:
             counted["passes"] += 1

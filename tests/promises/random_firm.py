@@ -108,6 +108,8 @@ class Held:
     ingester: str
     step: int
     """Of the run that wrote it; see :class:`SeededRandomness`."""
+    parents: tuple[str, ...] = ()
+    """Ids of the documents it was made from."""
 
     @property
     def passages(self) -> list[str]:
@@ -282,7 +284,16 @@ class Firm:
         for parent in parents:
             parts |= parent.parts
         self.documents.append(
-            Held(document_id, path, page.text, parts, label_id, ingester, self.store.randomness.step)
+            Held(
+                document_id,
+                path,
+                page.text,
+                parts,
+                label_id,
+                ingester,
+                self.store.randomness.step,
+                page.parents,
+            )
         )
         return f"wrote: {path} under {sorted(parts)}"
 

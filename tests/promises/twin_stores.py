@@ -7,7 +7,7 @@ everybody else's reads do not exist in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ringfence_governance.labels import NamedLabel
@@ -43,8 +43,10 @@ def twin(firm: Firm, asker: Asker, folder: Path) -> SeededStore:
         seed=firm.store.randomness.seed,
         clock=Clock(firm.now),
     )
+    # What was made from a document that he may not read, or that is there no more, came for him from nothing.
+    ids = {document.document_id for document in documents}
     for step in sorted({document.step for document in documents}):
-        copy_run(firm, store, asker, [document for document in documents if document.step == step])
+        copy_run(firm, store, asker, [document for document in documents if document.step == step], ids)
     # After the documents: some of these rules keep the ingester from writing now, and did not then.
     for line in lines:
         if line not in first:
@@ -70,14 +72,17 @@ def kept_lines(lines: Iterable[str], asker: Asker, names: set[str]) -> tuple[lis
     return [line for line, row in fields.items() if kept(row)], names
 
 
-def copy_run(firm: Firm, store: SeededStore, asker: Asker, documents: list[Held]) -> None:
-    """Write documents of one run again: same source, paths, texts, labels and ids."""
+def copy_run(
+    firm: Firm, store: SeededStore, asker: Asker, documents: list[Held], readable: Collection[str]
+) -> None:
+    """Write documents of one run again: same source, paths, texts, labels, ids and readable parents."""
     (ingester,) = {document.ingester for document in documents}
     inputs = write_inputs(firm, store, asker, documents)
     purpose = asker.purpose if ingester == INGESTER else ""
     with store.ingestion(ingester, step=documents[0].step, purpose=purpose) as ingestion:
         for document in documents:
             parents = tuple(inputs[part] for part in document.parts if len(document.parts) > 1)
+            parents += tuple(each for each in document.parents if each in readable)
             page = Page(document.path, document.text, choice(firm, document.own), parents)
             assert ingestion.put(page.draft()) == document.document_id
     if not inputs:
