@@ -61,7 +61,8 @@ def schemas(mode: StoreMode = SEALED) -> Mapping[str, pa.Schema]:
     """Return the schema of each table of a store."""
     if not mode.indexed:
         return SCHEMAS
-    number = pa.field("item", pa.float32(), nullable=False)
+    # As Lance keeps it: it knows no list whose numbers may not be null.
+    number = pa.field("item", pa.float32())
     added = [
         pa.field(ROTATED, pa.list_(number, mode.padded), nullable=False),
         pa.field(BLINDED, pa.string(), nullable=False),
