@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from . import erasure_ledger, ingest_lineage, journal, manifest, publications, retention, rows, runs
+from . import erasure_ledger, ingest_lineage, manifest, publications, retention, rows, runs
 from .drafts import ANSWER, ChunkDraft, DocumentDraft, LabelChoice, SourceIdentity
 from .errors import InvalidInput, NotReadable, Refused, WriteRefused
 from .floors import Floors
@@ -22,6 +22,7 @@ from .kept_changes import WHY_CHARACTERS_MAX
 from .labels import Label, LabelEntry
 from .leases import WriterLease
 from .manifest import Held
+from .publishing import refuse_moved
 from .subjects import Subject
 from .write_authority import WriteAuthority
 from .write_batch import WriteBatch
@@ -203,11 +204,7 @@ def _write(
     }
     ground.record(subject, JOB, "ingest", "allowed", counts=batch.counts(), detail=detail)
     with ground.catalog.write() as connection:
-        lease.check(connection)
-        if publications.newest(connection).sequence != published.sequence:
-            raise WriteRefused("another publication came in between; nothing was written; run it again")
-        if journal.version(connection) != moment.policy.version:
-            raise Refused("the policy changed while this was published; nothing was written; run it again")
+        refuse_moved(connection, lease, published, moment.policy.version, "written")
         erasure_ledger.refuse_erased(connection, [document.document_id])
         made = publications.publish(ground.catalog, connection, run_id, lease.number, versions)
         runs.published(ground, connection, run_id, JOB, made, *written)

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from . import authority, inspection, key_upkeep, lineage_datasets, publications, retention, runs
-from .errors import Refused, WriteRefused
+from .errors import Refused
 from .ground import Ground, Moment
 from .leases import WriterLease
+from .publishing import refuse_moved
 from .subjects import Subject
 from .table_schemas import TABLES, TableChange
 
@@ -98,9 +99,7 @@ def _publish(
     with runs.running(ground, lease, subject, run_id, JOB, {}, runs.named(tables)) as run:
         versions = ground.tables.write(moment.publication.versions, dict.fromkeys(names, change))
         with ground.catalog.write() as connection:
-            lease.check(connection)
-            if publications.newest(connection).sequence != moment.publication.sequence:
-                raise WriteRefused("another publication came in between; nothing was compacted; run it again")
+            refuse_moved(connection, lease, moment.publication, None, "compacted")
             made = publications.publish(ground.catalog, connection, run_id, lease.number, versions)
             runs.published(ground, connection, run_id, JOB, made, tables)
         run.published = True

@@ -15,6 +15,8 @@ from .table_schemas import Versions
 
 DERIVED = "derived"
 """Kind of the edge from what was made to a document, or passage, that went into it."""
+DOCUMENT = "document"
+"""Kind of the edge from a document to its source."""
 CHUNK = "chunk"
 """Kind of the edge from a passage to its document."""
 
@@ -25,7 +27,7 @@ class Reach:
 
     Args:
         documents: Those that were asked for, and all that was made from them.
-        chunks: Ids of their passages.
+        chunks: Ids of their passages, and of those they ever had: older versions may hold these.
         edges: Ids of the edges that have one of them at either end.
     """
 
@@ -57,12 +59,29 @@ def reach(
         passages = {
             row["child"] for row in _edges(tables, versions, "parent", waiting) if row["kind"] == CHUNK
         }
-        nodes = waiting | chunks | passages
+        chunks |= passages
+        nodes = waiting | chunks
         edges.update(row["id"] for row in _edges(tables, versions, "child", nodes))
         made = _edges(tables, versions, "parent", nodes)
         edges.update(row["id"] for row in made)
         waiting = {row["child"] for row in _derived(tables, versions, made, ever=ever)} - found
     return Reach(frozenset(found), frozenset(chunks), frozenset(edges))
+
+
+def writings(
+    tables: LanceTables, versions: Versions, documents: Collection[str]
+) -> dict[str, dict[str, tuple[int, str]]]:
+    """Return of documents, also of those that are there no more, by whom they were written.
+
+    Returns:
+        Document → run → (atom of the label it was given, id of its source). Relabelling changes all of one.
+    """
+    found: dict[str, dict[str, tuple[int, str]]] = {}
+    columns = ["child", "parent", "kind", "run_id", "atom"]
+    for row in tables.rows_by("edges", versions["edges"], "child", documents, columns):
+        if row["kind"] == DOCUMENT:
+            found.setdefault(row["child"], {})[row["run_id"]] = (int(row["atom"]), row["parent"])
+    return found
 
 
 def parents(tables: LanceTables, versions: Versions, document: str) -> frozenset[str]:

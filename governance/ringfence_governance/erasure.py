@@ -23,15 +23,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
-
 from . import (
     authority,
     descendants,
     erasure_ledger,
     erasure_proof,
     inspection,
-    journal,
     lineage_datasets,
     manifest,
     publications,
@@ -41,14 +38,15 @@ from . import (
 from .descendants import Reach
 from .erasure_ledger import Entry
 from .erasure_proof import NO_TRACES, Traces
-from .errors import InvalidInput, NotReadable, Refused, WriteRefused, standing
+from .errors import InvalidInput, NotReadable, Refused, standing
 from .ground import Ground, Moment
 from .kept_changes import Reasoned
 from .leases import WriterLease
 from .lineage_datasets import Written
+from .publishing import refuse_moved
 from .rows import is_opaque
 from .subjects import Subject
-from .table_schemas import TABLES, TableChange
+from .table_schemas import TABLES, TableChange, Versions
 from .write_authority import WriteAuthority
 
 DOCUMENTS_MAX = 1000
@@ -178,10 +176,11 @@ def _require_one(
 
 
 def _owned(ground: Ground, moment: Moment, documents: Collection[str]) -> dict[str, tuple[int, str | None]]:
-    """Return the atom of each document that is there or was erased, and who ingested it."""
-    version = moment.publication.versions["documents"]
-    found = ground.tables.rows_by("documents", version, "id", documents, ["atom"])
+    """Return the atom of each document that is there, was removed or was erased, and who ingested it."""
+    versions = moment.publication.versions
+    found = ground.tables.rows_by("documents", versions["documents"], "id", documents, ["atom"])
     owned = {row["id"]: (int(row["atom"]), manifest.ingester_of(ground, row["id"])) for row in found}
+    owned |= _removed(ground, versions, set(documents) - owned.keys())
     if not moment.erased.isdisjoint(documents):
         with ground.catalog.read() as connection:
             known = erasure_ledger.entries(connection)
@@ -189,6 +188,21 @@ def _owned(ground: Ground, moment: Moment, documents: Collection[str]) -> dict[s
             if not set(documents).isdisjoint(entry.documents):
                 told = entry.told(ground.catalog)
                 owned |= {each: (atom, told["ingesters"][each]) for each, atom in told["atoms"].items()}
+    return owned
+
+
+def _removed(
+    ground: Ground, versions: Versions, documents: Collection[str]
+) -> dict[str, tuple[int, str | None]]:
+    """Return the same of documents that were removed: the edges to their sources are left."""
+    written = descendants.writings(ground.tables, versions, documents)
+    with ground.catalog.read() as connection:
+        sequences = publications.newest_by(connection, {run for runs in written.values() for run in runs})
+    owned = {}
+    for document_id, by_run in written.items():
+        # As it was written last: a label it had before may have been a lower one.
+        atom, source = by_run[max(by_run, key=lambda run: sequences.get(run, 0))]
+        owned[document_id] = (atom, manifest.ingester_from(ground, source))
     return owned
 
 
@@ -268,7 +282,9 @@ def _write_entry(
     }
     ground.record(subject, "erase", "delete", "allowed", detail=detail, counts=_counts(found))
     with ground.catalog.write() as connection:
-        _refuse_moved(connection, lease, moment, any_policy=copied)
+        # What is done again after a copy was put back was allowed when it was done first.
+        policy = None if copied else moment.policy.version
+        refuse_moved(connection, lease, moment.publication, policy, "erased")
         erasure_ledger.add(ground.catalog, connection, made)
         publication = publications.publish(ground.catalog, connection, run_id, lease.number, versions)
         runs.published(ground, connection, run_id, JOB, publication, gone)
@@ -285,15 +301,6 @@ def _changes(found: Reach) -> dict[str, TableChange]:
 
 def _counts(found: Reach) -> dict[str, int]:
     return {"documents": len(found.documents), "chunks": len(found.chunks), "edges": len(found.edges)}
-
-
-def _refuse_moved(connection: Connection, lease: WriterLease, moment: Moment, *, any_policy: bool) -> None:
-    lease.check(connection)
-    if publications.newest(connection).sequence != moment.publication.sequence:
-        raise WriteRefused("another publication came in between; nothing was erased; run it again")
-    # What is done again after a copy was put back was allowed when it was done first.
-    if not any_policy and journal.version(connection) != moment.policy.version:
-        raise Refused("the policy changed while this was published; nothing was erased; run it again")
 
 
 def _finished(

@@ -37,6 +37,7 @@ from .journal import Change
 from .kept_changes import Reasoned, signed
 from .leases import WriterLease
 from .manifest import Held
+from .publishing import refuse_moved
 from .subjects import Subject
 from .vector_models import VectorModel
 from .write_authority import WriteAuthority
@@ -314,11 +315,7 @@ class Ingestion:
         )
         told = ingest_lineage.written(self._ground, self._batch, self._source_id)
         with self._ground.catalog.write() as connection:
-            self._lease.check(connection)
-            if publications.newest(connection).sequence != published.sequence:
-                raise WriteRefused("another publication came in between; nothing was published")
-            if journal.version(connection) != policy:
-                raise Refused("the policy changed while this was published; nothing was; run it again")
+            refuse_moved(connection, self._lease, published, policy, "published")
             manifest.check_model(self._ground, connection, self._model, keep=True)
             policy = self._journal_relabelled(connection, policy)
             erasure_ledger.refuse_erased(connection, self._written)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from . import catalog_schema as schema
 from .drafts import SourceIdentity
@@ -76,6 +77,16 @@ def ingester_of(ground: Ground, document_id: str) -> str | None:
         .join(schema.manifest, schema.manifest.c.source_id == schema.sources.c.source_id)
         .where(schema.manifest.c.document_id == document_id)
     )
+    return _ingester(ground, query)
+
+
+def ingester_from(ground: Ground, source: str) -> str | None:
+    """Return who ingests from a source, by its opaque id; None if there is no such source."""
+    columns = schema.sources.c
+    return _ingester(ground, select(columns.source_id, columns.sealed).where(columns.source_id == source))
+
+
+def _ingester(ground: Ground, query: Select[tuple[Any, ...]]) -> str | None:
     with ground.catalog.read() as connection:
         found = connection.execute(query).one_or_none()
     if found is None:

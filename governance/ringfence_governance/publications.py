@@ -7,6 +7,7 @@ writer wrote and did not publish does not exist for anybody.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from .catalog import SEQUENCE_MAX, Catalog
 from .errors import StoreCorrupt
 from .table_schemas import TABLES, Versions
 
+RUNS_AT_ONCE = 500
+"""How many runs one statement asks for; SQLite and Postgres bound its arguments."""
 # Made once: making a statement takes several times as long as asking it, and this one is asked at every change.
 _NEWEST_UNTIL = (
     select(schema.publications.c.sequence, schema.publications.c.versions)
@@ -81,6 +84,18 @@ def until(connection: Connection, sequence: int) -> tuple[tuple[str, Publication
         .order_by(schema.publications.c.sequence)
     )
     return tuple((str(row.at), _publication(row)) for row in rows)
+
+
+def newest_by(connection: Connection, run_ids: Collection[str]) -> dict[str, int]:
+    """Return the number of the newest publication of each run that made one."""
+    columns = schema.publications.c
+    query = select(columns.run_id, func.max(columns.sequence)).group_by(columns.run_id)
+    found: dict[str, int] = {}
+    wanted = sorted(run_ids)
+    for start in range(0, len(wanted), RUNS_AT_ONCE):
+        some = query.where(columns.run_id.in_(wanted[start : start + RUNS_AT_ONCE]))
+        found |= {str(run): int(sequence) for run, sequence in connection.execute(some)}
+    return found
 
 
 def first(connection: Connection) -> int:

@@ -35,6 +35,7 @@ from .journal import Change
 from .kept_changes import Reasoned, signed
 from .labels import LabelEntry, flatten
 from .leases import WriterLease
+from .publishing import refuse_moved
 from .rows import is_opaque
 from .subjects import Subject
 from .write_authority import WriteAuthority
@@ -226,11 +227,7 @@ def _write(
     detail: dict[str, object] = {"run": run_id, **batch.told()}
     ground.record(subject, JOB, "relabel_to", "allowed", counts=batch.counts(), detail=detail)
     with ground.catalog.write() as connection:
-        lease.check(connection)
-        if publications.newest(connection).sequence != moment.publication.sequence:
-            raise WriteRefused("another publication came in between; nothing was changed; run it again")
-        if journal.version(connection) != moment.policy.version:
-            raise Refused("the policy changed while this was published; nothing was changed; run it again")
+        refuse_moved(connection, lease, moment.publication, moment.policy.version, "changed")
         moved = [Change("relabelled", relabelling=each) for each in batch.relabellings()]
         journal.append(ground.catalog, connection, moved, signed(ground, subject, reason))
         made = publications.publish(ground.catalog, connection, run_id, lease.number, versions)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .descendants import DERIVED
+from .descendants import CHUNK, DERIVED, DOCUMENT
 from .drafts import ChunkDraft, DocumentDraft, SourceIdentity
 from .ground import Ground
 from .journal import Relabelling
@@ -85,7 +85,7 @@ class WriteBatch:
         self._add_document(draft, source, document_id, entry, cipher)
         for ordinal, chunk in enumerate(draft.chunks):
             self._add_chunk(chunk, ordinal, document_id, entry, cipher)
-        self._add_edge(document_id, self._source_id, "document", entry.atom)
+        self._add_edge(document_id, self._source_id, DOCUMENT, entry.atom)
         for parent in parents:
             self._add_edge(document_id, parent, DERIVED, entry.atom)
         return cipher.seal_packed(draft.path.encode(), path_cell(self._ground, document_id))
@@ -314,7 +314,7 @@ class WriteBatch:
                 **self._blinded(chunk),
             }
         )
-        self._add_edge(chunk_id, document_id, "chunk", entry.atom)
+        self._add_edge(chunk_id, document_id, CHUNK, entry.atom)
 
     def _blinded(self, chunk: ChunkDraft) -> dict[str, Any]:
         """Return what an indexed store has of a passage besides; nothing in a sealed one."""

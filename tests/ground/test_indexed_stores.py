@@ -492,4 +492,3 @@ def test_no_atom_in_the_question_means_no_row(filled: World) -> None:
     none = AtomSet.of([])
     assert tables.holding(version, none, filled.ground.blinding.tokens("pump")[0]) == ()
     assert tables.nearest(version, none, np.zeros(8, np.float32), 5) == ()
-    assert lance_tables.serialize_row_addrs([]) is not None
