@@ -1,4 +1,4 @@
-"""Say what a fragment of a table version is made of, before anything of it is read.
+"""Say what a table version is made of, before anything of it is read, and read where its rows lie.
 
 Promise: two fragments have one signature only if their data files, their
 deletions and their number are the same, and one content only if the files
@@ -10,51 +10,64 @@ Source: docs/decisions/0013-resident-blocks.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from .errors import StoreCorrupt
 from .lance_upkeep import Dataset
-from .row_map import FragmentColumns, FragmentFacts
+from .row_map import FragmentColumns, FragmentFacts, VersionFacts
+
+Reading = Callable[[], AbstractContextManager[None]]
 
 
-def facts_of(
-    dataset: Dataset,
-    fragment: Any,
-    reading: Callable[[], AbstractContextManager[None]],
-    count: str | None = None,
-) -> FragmentFacts:
-    """Return what a version says of one fragment.
+def facts_of(dataset: Dataset, reading: Reading, count: str) -> VersionFacts:
+    """Return what a table version says of itself.
 
     Args:
-        fragment: One of the dataset's.
         reading: Turns an error of a read into one that names the table alone.
-        count: The column that says how many words a row has; None if there is none.
+        count: The column that says how many words a row has, if there is one.
 
     Raises:
         StoreCorrupt: The table has no column of atoms.
     """
-    field = dataset.lance_schema.field_case_insensitive("atom")
-    if field is None:
-        raise StoreCorrupt("a table has no column of atoms; nothing was read")
-    atom = field.id()
+    with reading():
+        field = dataset.lance_schema.field_case_insensitive("atom")
+        if field is None:
+            raise StoreCorrupt("a table has no column of atoms; nothing was read")
+        atom = field.id()
+        counted = [count] if count in dataset.schema.names else []
+        fragments = {fragment.fragment_id: fragment for fragment in dataset.get_fragments()}
+        facts = [_facts(number, fragment, atom) for number, fragment in fragments.items()]
 
-    def read() -> FragmentColumns:
-        columns = ["atom"] if count is None else ["atom", count]
+    def read(numbers: Collection[int]) -> dict[int, FragmentColumns]:
+        some = [fragments[number] for number in numbers]
         with reading():
-            found = dataset.scanner(columns=columns, fragments=[fragment], with_row_address=True).to_table()
-        return FragmentColumns(
-            found["_rowaddr"].to_numpy().astype(np.uint32),
-            found["atom"].to_numpy(),
-            None if count is None else found[count].to_numpy(),
-        )
+            scanner = dataset.scanner(columns=["atom", *counted], fragments=some, with_row_address=True)
+            found = scanner.to_table()
+        return _by_fragment(found, count if counted else None)
 
+    return VersionFacts(facts, read)
+
+
+def _facts(number: int, fragment: Any, atom: int) -> FragmentFacts:
     metadata = fragment.metadata
     # A field a later file took over is marked by a negative number in the file it stood in.
     files = [file.path for file in metadata.files if any(each >= 0 and each != atom for each in file.fields)]
-    return FragmentFacts(
-        fragment.fragment_id, json.dumps(metadata.to_json(), sort_keys=True), json.dumps(sorted(files)), read
-    )
+    return FragmentFacts(number, json.dumps(metadata.to_json(), sort_keys=True), json.dumps(sorted(files)))
+
+
+def _by_fragment(found: pa.Table, count: str | None) -> dict[int, FragmentColumns]:
+    addresses, atoms = found["_rowaddr"].to_numpy(), found["atom"].to_numpy()
+    words = None if count is None else found[count].to_numpy()
+    order = np.argsort(addresses)
+    numbers, starts = np.unique(addresses[order] >> np.uint64(32), return_index=True)
+    return {
+        int(number): FragmentColumns(
+            addresses[rows].astype(np.uint32), atoms[rows], None if words is None else words[rows]
+        )
+        for number, rows in zip(numbers, np.split(order, starts[1:]) if len(order) else [], strict=True)
+    }

@@ -36,7 +36,7 @@ from .lance_errors import named
 from .lance_upkeep import follows
 from .opaque_ids import in_batches, opaque
 from .private_temporary import private_temporary
-from .row_map import FragmentFacts, Part, RowMap, TableRows, parts_of
+from .row_map import Part, RowMap, TableRows, VersionFacts, parts_of
 from .store_modes import SEALED, StoreMode
 from .table_places import FolderPlace, TablePlace
 from .table_schemas import ORDERS, TABLES, WORD_COUNT, TableChange, Versions, schemas
@@ -215,12 +215,8 @@ class LanceTables:
         """Return where the rows of each atom lie."""
         return self._map.of(name, version, lambda: self._facts(name, version))
 
-    def _facts(self, name: str, version: int) -> list[FragmentFacts]:
-        dataset = self._open(name, version)
-        reading = partial(named, f"the {name} table", "read")
-        with reading():
-            count = WORD_COUNT if WORD_COUNT in dataset.schema.names else None
-            return [facts_of(dataset, fragment, reading, count) for fragment in dataset.get_fragments()]
+    def _facts(self, name: str, version: int) -> VersionFacts:
+        return facts_of(self._open(name, version), partial(named, f"the {name} table", "read"), WORD_COUNT)
 
     def ids_by(self, name: str, version: int, column: str, values: Collection[str]) -> dict[str, list[str]]:
         """Return the row ids of each of some opaque ids in a column, for the writer."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,6 +57,9 @@ class FragmentColumns:
     offsets: npt.NDArray[np.uint32]
     atoms: npt.NDArray[np.int32]
     words: npt.NDArray[np.int32] | None = None
+
+
+NO_ROWS = FragmentColumns(np.zeros(0, np.uint32), np.zeros(0, np.int32))
 
 
 class FragmentRows:
@@ -177,13 +180,24 @@ class FragmentFacts:
         number: Its number in the table.
         signature: All that makes it: data files, deletions, number.
         content: The files that hold anything but the atoms.
-        read: Reads its rows.
     """
 
     number: int
     signature: str
     content: str
-    read: Callable[[], FragmentColumns]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """What a table version says of itself, before any row of it is read.
+
+    Args:
+        fragments: All it has.
+        read: Reads the rows of the fragments of some numbers, all at once; of one without rows it says nothing.
+    """
+
+    fragments: Sequence[FragmentFacts]
+    read: Callable[[Collection[int]], Mapping[int, FragmentColumns]]
 
 
 class RowMap:
@@ -196,18 +210,18 @@ class RowMap:
         self._tables: OrderedDict[tuple[str, int], TableRows] = OrderedDict()
         self._fragments: dict[str, dict[str, FragmentRows]] = {}
 
-    def of(self, name: str, version: int, facts: Callable[[], Sequence[FragmentFacts]]) -> TableRows:
+    def of(self, name: str, version: int, facts: Callable[[], VersionFacts]) -> TableRows:
         """Return the map of a table version.
 
         Args:
-            facts: What the version says of its fragments; called if its map is not kept.
+            facts: What the version says of itself; called if its map is not kept.
         """
         with self._lock:
             found = self._tables.get((name, version))
             known = self._fragments.get(name, {})
         if found is not None:
             return found
-        read = {fact.signature: known.get(fact.signature) or _read(fact) for fact in facts()}
+        read = _fragments(facts(), known)
         made = TableRows(tuple(read.values()))
         with self._lock:
             self._tables[name, version] = made
@@ -218,5 +232,12 @@ class RowMap:
         return made
 
 
-def _read(fact: FragmentFacts) -> FragmentRows:
-    return FragmentRows(fact.number, fact.content, fact.read())
+def _fragments(facts: VersionFacts, known: Mapping[str, FragmentRows]) -> dict[str, FragmentRows]:
+    """Return the rows of all fragments, by signature; those that are not known are read, in one go."""
+    new = [fact.number for fact in facts.fragments if fact.signature not in known]
+    columns = facts.read(new) if new else {}
+    return {
+        fact.signature: known.get(fact.signature)
+        or FragmentRows(fact.number, fact.content, columns.get(fact.number, NO_ROWS))
+        for fact in facts.fragments
+    }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ringfence_governance import block_opening, resident, row_map, vector_scan
+from ringfence_governance import block_opening, lance_tables, resident, row_map, vector_scan
 from ringfence_governance.atom_sets import AtomSet
 from ringfence_governance.errors import StoreCorrupt
 from ringfence_governance.quantised import quantised
 from ringfence_governance.reading import Answer, GrantedReader
+from ringfence_governance.row_map import VersionFacts
 from ringfence_governance.terms import terms
 from ringfence_governance.vector_scan import Runs
 from ringfence_retrieval import plans
@@ -245,8 +247,13 @@ def test_a_new_publication_reads_only_what_is_new_of_the_map(
     fill(filled, 0)
     ask(filled, HAL)
     read: list[int] = []
-    real = row_map._read
-    monkeypatch.setattr(row_map, "_read", lambda fact: (read.append(fact.number), real(fact))[1])
+    real = lance_tables.facts_of
+
+    def spied(*arguments: Any) -> VersionFacts:
+        facts = real(*arguments)
+        return replace(facts, read=lambda numbers: (read.extend(numbers), facts.read(numbers))[1])
+
+    monkeypatch.setattr(lance_tables, "facts_of", spied)
     fill(filled, 1)
     filled.ground.tables.count("chunks", filled.ground.moment().publication.versions["chunks"], [1])
     assert len(read) == 1
