@@ -58,8 +58,8 @@ a share of the documents, drawn without regard to what they say. *Index* is the 
 the rows do not fit into memory; *resident* the exact one, with all rows opened before. The two take turns
 over the same questions; each time is that of a whole search with its durable record. *Recall* is the
 share of the exact ten that the index found; *other score* counts hits with another score than the exact
-plan gives that row: none by meaning or by words; joined, a rank below the first 1,000 of an order counts
-as none with an index.
+plan gives that row: none by meaning or by words; joined, a row that the index missed by meaning makes the ranks
+behind it one less.
 """
 
 

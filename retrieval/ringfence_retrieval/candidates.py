@@ -18,10 +18,10 @@ from ringfence_governance.errors import InvalidInput
 from ringfence_governance.readable_rows import ReadableRows
 from ringfence_governance.terms import terms
 
-from . import filters
+from . import filters, ranking
 from .by_document import SeenDocuments
 from .filters import Filter
-from .plans import Plan
+from .plans import Plan, every_row_max
 from .questions import Question
 from .ranking import Places, fused
 from .scoring import ROWS_PER_BLOCK, cosine_scores
@@ -72,6 +72,8 @@ class Candidates:
                 # One more than is wanted: whether there is a next page.
                 kept = rows.nearest(self._query, self.plan.k + 1, among)
                 self._meaning.append(exact_scores(rows, self._query, kept))
+            elif self.question.mode == "hybrid":
+                self._meaning.append(_first_scores(rows, self._query, kept, among))
             else:
                 self._meaning.append(exact_scores(rows, self._query, among))
         self.only = None if self.ids else (rows, kept)
@@ -119,6 +121,18 @@ def exact_scores(
     for start in range(0, len(wanted), ROWS_PER_BLOCK):
         here = slice(start, start + ROWS_PER_BLOCK)
         scores[here] = cosine_scores(rows.vectors(wanted[here]), query)
+    return scores
+
+
+def _first_scores(
+    rows: ReadableRows, query: npt.NDArray[np.float32], kept: Places, among: Places | None
+) -> npt.NDArray[np.float64]:
+    """Return the scores of those rows that can have a rank by meaning, and for all others one below every score."""
+    if len(kept) <= every_row_max(ranking.RANKS):
+        return exact_scores(rows, query, among)
+    scores = np.full(len(kept), -np.inf)
+    first = rows.nearest(query, ranking.RANKS, among)
+    scores[np.searchsorted(kept, first)] = exact_scores(rows, query, first)
     return scores
 
 

@@ -1,8 +1,8 @@
 """Find the passages that answer a question by a store's indexes, when the readable rows do not fit into memory.
 
 Promise: a score is what the exact plans would give the row, by meaning and by
-words; by words no row is missed. Joined, ranks below :data:`plans.INDEX_DEPTH`
-of either order count as none. By meaning a row may be missed.
+words; by words no row is missed. By meaning one may be; joined, the ranks
+behind it are then one less.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import numpy.typing as npt
 from ringfence_governance.index_reading import IndexedRows
 from ringfence_governance.terms import terms
 
+from . import ranking
 from .candidates import Embed, checked, exact_scores
-from .plans import INDEX_DEPTH, Plan
+from .plans import Plan
 from .questions import Question
 from .ranking import Ids, Scores, ranked, reciprocal
 from .text_scoring import WordScores
@@ -49,7 +50,7 @@ def answered(rows: IndexedRows, question: Question, plan: Plan, embed: Embed) ->
         embed: Called once, only if the mode needs it.
     """
     wanted = plan.k + 1
-    deep = max(wanted, INDEX_DEPTH) if question.mode == "hybrid" else wanted
+    deep = ranking.RANKS if question.mode == "hybrid" else wanted
     worded, holding = Order.empty(), 0
     if question.mode != "vector":
         worded, holding = by_words(rows, plan.rows, terms(question.text, question.language), deep)
@@ -89,7 +90,7 @@ def by_words(rows: IndexedRows, readable: int, words: Sequence[str], k: int) -> 
 
 
 def joined(meaning: Order, worded: Order, k: int) -> Order:
-    """Return the `k` best by reciprocal rank in both orders, as far as each goes."""
+    """Return the `k` best by reciprocal rank in both orders; see :func:`ranking.fused`."""
     pairs = np.concatenate([meaning.ids, worded.ids])
     ids, places = np.unique(pairs, axis=0, return_inverse=True)
     places = places.reshape(-1)

@@ -17,8 +17,6 @@ EVERY_ROW_MAX = 1024
 
 Mode = Literal["vector", "text", "hybrid"]
 PlanName = Literal["nothing", "every row", "estimate first", "rows with a word", "both orders", "index"]
-INDEX_DEPTH = 1000
-"""With an index, so many of the first of each order are joined; in both orders, what stands below has no rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,8 @@ class Plan:
         name: `nothing`: no row is readable, nothing is opened. `every row`: each is scored by the exact
             routine; always, if the best of each document is wanted. `estimate first`: all that an estimate with
             its bound cannot exclude are. `rows with a word`: those that hold a word of the question. `both
-            orders`: every row by meaning, those with a word by words, their ranks joined. `index`: those an index
-            finds.
+            orders`: every row by meaning, those with a word by words, the first ranks of each joined. `index`: those
+            an index finds.
         rows: How many rows are readable, exactly.
         k: How many hits are wanted, with those of the pages before.
         room: How many rows may be opened at once; None in a sealed store, or if the exact answer is asked for.
@@ -46,7 +44,7 @@ class Plan:
     @property
     def thresholds(self) -> dict[str, int]:
         """What decides between plans."""
-        room = {} if self.room is None else {"opened_max": self.room, "index_depth": INDEX_DEPTH}
+        room = {} if self.room is None else {"opened_max": self.room}
         return {"every_row_max": every_row_max(self.k), **room}
 
     def to_mapping(self) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 RRF_CONSTANT = 60
 """The constant of the paper; larger flattens the difference between ranks."""
+RANKS = 1000
+"""So many of the first of each order have a rank when two are joined; what stands below in both is no hit."""
 
 Scores = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.uint64]
@@ -36,16 +38,19 @@ def ranked(scores: Scores, ids: Ids, k: int | None = None) -> Places:
 
 
 def fused(meaning: Scores, worded: Scores, holding: Places, ids: Ids) -> Scores:
-    """Return each row's reciprocal-rank score over both orders: by meaning first, then by words.
+    """Return each row's reciprocal-rank score over the first of both orders: by meaning first, then by words.
 
     Args:
         meaning: Scores of all rows.
         worded: Scores of the rows at `holding`, in its order.
         holding: The rows that hold a word of the question; the others have no rank by words.
+
+    Returns:
+        float64 of shape (n,); 0 for a row without a rank.
     """
-    scores = np.empty(len(meaning), np.float64)
-    scores[ranked(meaning, ids)] = reciprocal(len(meaning))
-    scores[holding[ranked(worded, ids[holding])]] += reciprocal(len(holding))
+    scores = np.zeros(len(meaning), np.float64)
+    for order in (ranked(meaning, ids, RANKS), holding[ranked(worded, ids[holding], RANKS)]):
+        scores[order] += reciprocal(len(order))
     return scores
 
 

@@ -219,6 +219,8 @@ def _best(looked: Candidates) -> _Found:
     if question.group_by is not None and looked.documents is not None:
         best = best_of_each(best, looked.documents.numbers())
         matching = len(best)
+    if question.mode == "hybrid":
+        best = best[scores[best] > 0.0]
     if question.min_score is not None:
         best = best[scores[best] >= question.min_score]
     if question.facets and looked.documents is not None:

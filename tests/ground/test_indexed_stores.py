@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from lance.dataset import serialize_row_addrs
 
+import ringfence_retrieval.ranking
 from ringfence_governance import block_opening, lance_index, lance_tables
 from ringfence_governance.atom_sets import AtomSet
 from ringfence_governance.blinding import COUNT_MAX, Blinding
@@ -129,6 +130,13 @@ def test_answers_are_those_of_scoring_every_row_through_changes(filled: World) -
     agree(filled)
     document = filled.see(HAL).documents[0]
     filled.door.erase(subject(DEX), [document], WHY)
+    agree(filled)
+
+
+def test_joined_the_first_of_each_order_alone_have_a_rank_with_an_index_too(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ringfence_retrieval.ranking, "RANKS", 7)
     agree(filled)
 
 

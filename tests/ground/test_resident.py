@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ringfence_retrieval.ranking
 from ringfence_governance import block_opening, lance_tables, resident, row_map, vector_scan
 from ringfence_governance.atom_sets import AtomSet
 from ringfence_governance.errors import StoreCorrupt
@@ -42,7 +43,7 @@ def ranked(scores: dict[str, float]) -> list[str]:
 def fused(rankings: list[list[str]]) -> dict[str, float]:
     scores: dict[str, float] = {}
     for ranking in rankings:
-        for rank, row in enumerate(ranking, start=1):
+        for rank, row in enumerate(ranking[: ringfence_retrieval.ranking.RANKS], start=1):
             scores[row] = scores.get(row, 0.0) + 1.0 / (60 + rank)
     return scores
 
@@ -239,6 +240,26 @@ def test_a_rows_codes_scale_and_error_are_its_own() -> None:
     together, alone = quantised(rows), quantised(rows[:30])
     for name in ("codes", "scales", "errors", "lengths"):
         assert getattr(together, name)[:30].tobytes() == getattr(alone, name).tobytes()
+
+
+@pytest.mark.parametrize("outright", [1024, 8])
+def test_joined_only_the_first_of_each_order_have_a_rank_and_the_pages_end_with_them(
+    filled: World, monkeypatch: pytest.MonkeyPatch, outright: int
+) -> None:
+    monkeypatch.setattr(ringfence_retrieval.ranking, "RANKS", 7)
+    monkeypatch.setattr(plans, "EVERY_ROW_MAX", outright)
+    fill(filled, 0)
+    agree(filled)
+    question = Question("pump leak of the rotor", 5, "hybrid")
+    whole = exhaustive(filled, HAL, replace(question, k=1000))
+    assert 7 < len(whole) <= 14
+    found, cursor = [], None
+    while cursor is not None or not found:
+        page = search(filled.door, subject(HAL), replace(question, cursor=cursor), vector)
+        found += [(hit.id, hit.score) for hit in page]
+        cursor = page.cursor
+        assert page.matching == page.readable > 14
+    assert found == whole
 
 
 def test_a_new_publication_reads_only_what_is_new_of_the_map(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ringfence_retrieval import ranking
 from ringfence_retrieval.ranking import fused, ranked
 from ringfence_retrieval.scoring import ROWS_PER_BLOCK, cosine_scores
 from ringfence_retrieval.text_scoring import K1, B, bm25_scores
@@ -112,3 +113,15 @@ def test_the_joined_score_is_the_sum_of_reciprocal_ranks_to_the_last_bit(count: 
             for rank, row in enumerate(order, start=1):
                 expected[row] += 1.0 / (60 + rank)
         assert fused(meaning, words[holding], holding, ids).tolist() == expected
+
+
+def test_only_so_many_of_each_order_have_a_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "RANKS", 3)
+    meaning, ids = drawn(1, 20)
+    words, _ = drawn(101, 20)
+    holding = np.flatnonzero(words > 0.3)
+    expected = [0.0] * 20
+    for order in (by_hand(meaning, ids)[:3], [row for row in by_hand(words, ids) if words[row] > 0.3][:3]):
+        for rank, row in enumerate(order, start=1):
+            expected[row] += 1.0 / (60 + rank)
+    assert fused(meaning, words[holding], holding, ids).tolist() == expected
