@@ -197,7 +197,8 @@ class SearchResult:
         Raises:
             InvalidInput: polars is not installed.
         """
-        return _loaded("polars").from_arrow(self.to_arrow())
+        frame: polars.DataFrame = _loaded("polars").from_arrow(self.to_arrow())
+        return frame
 
 
 def _loaded(package: str) -> Any:

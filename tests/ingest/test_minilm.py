@@ -46,7 +46,6 @@ def test_a_texts_vector_does_not_depend_on_its_neighbours(minilm: Embedder) -> N
 
 
 def test_onnxruntime_gives_the_same_vectors_from_the_same_weights(minilm: Embedder) -> None:
-    pytest.importorskip("onnx")
     onnx = open_embedder("minilm-onnx")
     assert onnx.model == minilm.model
     mine, other = onnx.embed(TEXTS), minilm.embed(TEXTS)

@@ -58,7 +58,6 @@ def test_pandas_gets_the_same_rows() -> None:
 
 
 def test_polars_gets_the_same_rows() -> None:
-    pytest.importorskip("polars", reason="polars is an extra of its own")
     frame = result(*HITS).to_polars()
     assert frame.columns == COLUMNS
     assert frame["score"].to_list() == [hit.score for hit in HITS]
