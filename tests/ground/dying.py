@@ -77,14 +77,18 @@ def write_publication(world: World, number: int) -> None:
             assert ingestion.remove(path)
 
 
+def id_of(world: World, path: str) -> str:
+    """The id of a document that one of the readers may read."""
+    return next(ids[path] for ids in (world.see(who).ids for who in READERS) if path in ids)
+
+
 ERASED = "a"
 """The path of the document that :func:`upkeep` erases."""
 
 
 def upkeep(world: World, say: Callable[..., None]) -> None:
     """Erase one document of two publications, compact, and say when each is done."""
-    document_id = next(ids[ERASED] for ids in (world.see(who).ids for who in READERS) if ERASED in ids)
-    (certificate,) = world.door.erase(subject(WRITER), [document_id], WHY)
+    (certificate,) = world.door.erase(subject(WRITER), [id_of(world, ERASED)], WHY)
     say(erased=certificate["clean"])
     world.door.compact(subject(ADMIN))
     say(compacted=True)
@@ -96,10 +100,7 @@ RELABELLED, OTHER = "a", choice(0)
 
 def relabel(world: World, say: Callable[..., None]) -> None:
     """Give one document another label, and say when it is done."""
-    document_id = next(
-        ids[RELABELLED] for ids in (world.see(who).ids for who in READERS) if RELABELLED in ids
-    )
-    changed = world.door.relabel(subject(WRITER), document_id, OTHER, WHY)
+    changed = world.door.relabel(subject(WRITER), id_of(world, RELABELLED), OTHER, WHY)
     say(relabelled=changed["changed"])
 
 

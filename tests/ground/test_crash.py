@@ -5,8 +5,6 @@ The number in a test's name is its seed; the same seed kills at the same instant
 
 from __future__ import annotations
 
-import random
-import signal
 from collections.abc import Mapping
 
 import pytest
@@ -16,7 +14,8 @@ from ringfence_governance.errors import StoreCorrupt
 from ringfence_governance.lance_tables import LanceTables
 from ringfence_governance.table_schemas import TableChange, Versions
 
-from .dying import PUBLICATIONS, READERS, WRITER, Instants, State, state_after, watched, write_publication
+from .dying import PUBLICATIONS, WRITER, Instants, state_after, watched, write_publication
+from .killed import killed, seen, views
 from .worlds import World, copy_world, database, draft, open_world, process
 
 SEEDS, SOAK_SEEDS = range(8), range(8, 200)
@@ -34,25 +33,6 @@ def instants(template: World, tmp_path_factory: pytest.TempPathFactory) -> int:
     return counted.count
 
 
-def views(state: State) -> list[dict[str, str]]:
-    """Path → text, as each reader should see it."""
-    return [
-        {path: text for path, (text, readers) in state.items() if readers == number}
-        for number in range(len(READERS))
-    ]
-
-
-def seen(world: World) -> list[dict[str, str]]:
-    """Path → text, as each reader sees it; everything he may read was opened."""
-    found = []
-    for who in READERS:
-        look = world.see(who)
-        assert sorted(look.chunks) == sorted(line for text in look.texts for line in text.splitlines(True))
-        assert look.counts["documents"] == len(look.texts)
-        found.append(dict(zip(look.paths, look.texts, strict=True)))
-    return found
-
-
 def publications_of(world: World) -> int:
     """How many publications there are, the empty one of init not counted."""
     with database(world.path / "catalog.db") as opened:
@@ -61,14 +41,8 @@ def publications_of(world: World) -> int:
 
 
 def kill_and_look(world: World, seed: int, instants: int) -> None:
-    draw = random.Random(seed)
-    instant, delay_ms = draw.randint(1, instants), draw.choice([0.0, draw.uniform(0.0, 4.0)])
-    print(f"seed {seed}: killed at instant {instant} of {instants}, {delay_ms:.2f} ms after it")
     world.door.close()
-    with process("die", world.folder, str(instant), str(delay_ms)) as writer:
-        said = writer.hear_out()
-    # A delayed kill may come when all is done; one at the instant itself may not.
-    assert writer.child.returncode == -signal.SIGKILL or (delay_ms and {"survived": True} in said)
+    said = killed("die", world.folder, seed, instants, late_ms=4.0)
     told = [one["published"] for one in said if "published" in one]
 
     after = open_world(world.folder)

@@ -5,14 +5,9 @@ The number in a test's name is its seed; the same seed kills at the same instant
 
 from __future__ import annotations
 
-import json
-import random
-import signal
 from pathlib import Path
 
 import pytest
-
-from ringfence_governance import manifest
 
 from .dying import (
     OTHER,
@@ -20,13 +15,14 @@ from .dying import (
     RELABELLED,
     WRITER,
     Instants,
+    id_of,
     relabel,
     state_after,
     watched,
     write_publication,
 )
-from .test_crash import seen, views
-from .worlds import WHY, World, copy_world, draft, label, open_world, process, subject
+from .killed import killed, seen, unfinished, views, wraps_are_those_of_the_manifest
+from .worlds import WHY, World, copy_world, draft, label, open_world, subject
 
 SEEDS, SOAK_SEEDS = range(4), range(4, 200)
 MADE = "made of it"
@@ -39,7 +35,7 @@ def written(template: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     world = copy_world(template, tmp_path_factory.mktemp("written"))
     world.add("p", WRITER, "acme", "*", "read", "any", "*", "-", "-", "allow")
     write_publication(world, 1)
-    world.put(draft(MADE, "made of a", BOTH, parents=[source(world)]), who=WRITER)
+    world.put(draft(MADE, "made of a", BOTH, parents=[id_of(world, RELABELLED)]), who=WRITER)
     world.door.close()
     return world
 
@@ -53,10 +49,6 @@ def instants(written: World, tmp_path_factory: pytest.TempPathFactory) -> int:
     assert seen(world) == after_it()
     assert counted.count > 30
     return counted.count
-
-
-def source(world: World) -> str:
-    return next(ids[RELABELLED] for ids in (world.see(who).ids for who in READERS) if RELABELLED in ids)
 
 
 def before() -> list[dict[str, str]]:
@@ -73,20 +65,10 @@ def after_it() -> list[dict[str, str]]:
     return shown
 
 
-def wraps_are_those_of_the_manifest(world: World) -> bool:
-    with world.ground.catalog.read() as connection:
-        return world.ground.keys.pairs() == manifest.all_pairs(connection)
-
-
 def kill_and_look(written: World, folder: Path, seed: int, instants: int) -> None:
-    chosen = random.Random(seed)
-    instant, delay_ms = chosen.randint(1, instants), chosen.choice((0, 0, chosen.uniform(0, 15)))
-    print(f"seed {seed}: killed at instant {instant} of {instants}, {delay_ms} ms later")
     world = copy_world(written, folder)
     world.door.close()
-    with process("die_relabelling", world.folder, str(instant), str(delay_ms)) as dying:
-        said = dying.hear_out()
-    assert dying.child.returncode == -signal.SIGKILL or (delay_ms and {"survived": True} in said)
+    said = killed("die_relabelling", world.folder, seed, instants)
 
     after = open_world(world.folder)
     found = seen(after)
@@ -98,17 +80,10 @@ def kill_and_look(written: World, folder: Path, seed: int, instants: int) -> Non
     assert seen(after) == found
     assert wraps_are_those_of_the_manifest(after), "a key is left that opens under the label it had"
     assert not unfinished(after)
-    after.door.relabel(subject(WRITER), source(after), OTHER, WHY)
+    after.door.relabel(subject(WRITER), id_of(after, RELABELLED), OTHER, WHY)
     assert seen(after) == after_it()
     assert wraps_are_those_of_the_manifest(after)
     after.door.close()
-
-
-def unfinished(world: World) -> set[str]:
-    """Runs whose START no other event follows."""
-    lines = (world.path / "lineage" / "openlineage.jsonl").read_text().splitlines()
-    events = [(event["run"]["runId"], event["eventType"]) for event in map(json.loads, lines)]
-    return {run for run, kind in events if kind == "START"} - {run for run, kind in events if kind != "START"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

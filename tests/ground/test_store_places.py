@@ -17,8 +17,9 @@ from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.table_schemas import TableChange
 
 from .dying import PUBLICATIONS, Instants, state_after, watched, write_publication
+from .killed import seen, views
 from .object_server import BUCKET, ObjectServer
-from .test_crash import kill_and_look, seen, views
+from .test_crash import kill_and_look
 from .worlds import ADMIN, WHY, World, draft, label, make_world, open_world, subject
 
 HAL, DEX, OLGA = "acme/user:hal", "acme/user:dex", "acme/user:olga"

@@ -5,15 +5,13 @@ The number in a test's name is its seed; the same seed kills at the same instant
 
 from __future__ import annotations
 
-import random
-import signal
 from pathlib import Path
 
 import pytest
 
-from .dying import ERASED, READERS, WRITER, Instants, State, state_after, upkeep, watched, write_publication
-from .test_crash import seen, views
-from .worlds import WHY, World, copy_world, draft, open_world, process, subject
+from .dying import ERASED, WRITER, Instants, State, id_of, state_after, upkeep, watched, write_publication
+from .killed import killed, seen, views
+from .worlds import WHY, World, copy_world, draft, open_world, subject
 
 SEEDS, SOAK_SEEDS = range(8), range(8, 200)
 WRITTEN = 2
@@ -45,20 +43,11 @@ def without_erased() -> State:
     return {path: found for path, found in state_after(WRITTEN).items() if path != ERASED}
 
 
-def erased_id(world: World) -> str:
-    return next(ids[ERASED] for ids in (world.see(who).ids for who in READERS) if ERASED in ids)
-
-
 def kill_and_look(written: World, folder: Path, seed: int, instants: int) -> None:
-    chosen = random.Random(seed)
-    instant, delay_ms = chosen.randint(1, instants), chosen.choice((0, 0, chosen.uniform(0, 15)))
-    print(f"seed {seed}: killed at instant {instant} of {instants}, {delay_ms} ms later")
     world = copy_world(written, folder)
-    document_id = erased_id(world)
+    document_id = id_of(world, ERASED)
     world.door.close()
-    with process("die_in_upkeep", world.folder, str(instant), str(delay_ms)) as upkeeper:
-        said = upkeeper.hear_out()
-    assert upkeeper.child.returncode == -signal.SIGKILL or (delay_ms and {"survived": True} in said)
+    said = killed("die_in_upkeep", world.folder, seed, instants)
 
     after = open_world(world.folder)
     gone = document_id in after.ground.moment().erased
