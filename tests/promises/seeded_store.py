@@ -6,7 +6,9 @@ id and the same keys, whatever else is written to either of them.
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -159,6 +161,17 @@ class SeededStore:
             path, policy, admin, keys_home=home, ambient=Ambient(clock=clock, randomness=randomness)
         )
         return cls(path, home, door, clock, randomness)
+
+    def copied(self, folder: Path) -> SeededStore:
+        """Open a copy of this store, which has to be closed; it goes on a second later."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path, home = folder / "store", folder / "keys"
+        shutil.copytree(self.path, path)
+        shutil.copytree(self.home, home)
+        clock, randomness = copy.deepcopy((self.clock, self.randomness))
+        clock.advance(1)
+        door = Door.open(path, keys_home=home, ambient=Ambient(clock=clock, randomness=randomness))
+        return SeededStore(path, home, door, clock, randomness, dict(self.written))
 
     def reader(self, principal: str, *, via: Sequence[str] = (), purpose: str = "") -> Reader:
         return Reader(self.door, Subject(principal, tuple(via), purpose), embed)
