@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from ringfence_governance.audit_desk import AuditDesk
+
+from .desks import used_world
+from .every_row import fill
 from .object_server import BUCKET, ObjectServer, running_objects
-from .past_times import DORA, LEE
+from .past_times import DORA, LEE, OLGA
 from .policy_files import OWN, OWN_LABELS, PAYROLL, SALARIES, STAFF
 from .postgres_server import Server, running
-from .worlds import World, bundle, copy_world, draft, label, make_world
+from .worlds import INDEXED, World, bundle, copy_world, draft, label, make_world, subject
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +74,43 @@ def alone(alone_template: World, tmp_path: Path) -> Iterator[World]:
     world = copy_world(alone_template, tmp_path / "world")
     yield world
     world.door.close()
+
+
+@pytest.fixture(scope="session")
+def indexed_template(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """An empty indexed store."""
+    world = make_world(tmp_path_factory.mktemp("indexed"), mode=INDEXED)
+    world.door.close()
+    return world
+
+
+@pytest.fixture(scope="session")
+def indexed_filled_template(indexed_template: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """An indexed store of two publications."""
+    world = copy_world(indexed_template, tmp_path_factory.mktemp("indexed-filled"))
+    for seed in range(2):
+        fill(world, seed)
+    world.door.close()
+    return world
+
+
+@pytest.fixture(scope="session")
+def used_template(filled_template: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    return used_world(filled_template, tmp_path_factory.mktemp("used-template"))
+
+
+@pytest.fixture(scope="module")
+def used(used_template: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A store in which much happened, see :func:`desks.used_world`. Nobody changes it."""
+    world = copy_world(used_template, tmp_path_factory.mktemp("used"))
+    yield world
+    world.door.close()
+
+
+@pytest.fixture(scope="module")
+def desk(used: World) -> AuditDesk:
+    """The tables of who may audit all of one tenant."""
+    return used.door.audit_desk(subject(OLGA))
 
 
 @pytest.fixture(scope="session")

@@ -1,27 +1,25 @@
-"""An auditor's tables: who may open them, what they hold, what they refuse, and that each question is recorded."""
+"""An auditor's tables: who may open them, what they hold, and that each question is recorded."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from ringfence_governance import audit_access, audit_session
+from ringfence_governance import audit_access
 from ringfence_governance.audit_desk import AuditDesk
 from ringfence_governance.audit_macros import MACROS
 from ringfence_governance.audit_schema import SCHEMAS
-from ringfence_governance.audit_session import AuditSession
 from ringfence_governance.errors import InvalidInput, RecheckFailed, Refused, RingfenceError, StoreCorrupt
 
-from .past_times import BOB, DEX, DORA, HAL, HR_GRANT, LEE, OLGA, OTTO, PAYROLL, PROJECT, redefine, wait
-from .worlds import ADMIN, WHY, World, copy_world, draft, label, subject
+from .desks import everything, rows
+from .past_times import DEX, DORA, HAL, HR_GRANT, LEE, OLGA, OTTO, PAYROLL, PROJECT, wait
+from .worlds import ADMIN, WHY, World, draft, label, subject
 
 REPO = Path(__file__).resolve().parents[2]
 PAGE = (REPO / "docs" / "audit-sql.md").read_text("utf-8")
@@ -29,47 +27,6 @@ CANARIES = ("canteen", "ninety", "meridian", "tarnfield", "foundry", "a note of 
 """Words of the documents of the world."""
 OTHERS = ("borealis", "plans")
 """What there is of another tenant."""
-
-
-def rows(desk: AuditDesk, query: str, *parameters: object) -> list[dict[str, Any]]:
-    found = desk.ask(query, parameters)
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
-
-
-def everything(desk: AuditDesk) -> str:
-    """All that stands in any table, those that are worked out later too."""
-    return json.dumps({name: rows(desk, f"FROM {name}") for name in SCHEMAS}, default=str)
-
-
-@pytest.fixture(scope="module")
-def used(filled_template: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A store in which something was read, changed, made from others and erased. Nobody changes it."""
-    world = copy_world(filled_template, tmp_path_factory.mktemp("used"))
-    world.clock.advance(10)
-    world.add("p", ADMIN, "acme", "*", "read", "any", "*", "-", "-", "allow")
-    seen = world.see(ADMIN).ids
-    world.see(HAL)
-    world.put(
-        draft("sum.txt", "the sum of both", label(DORA, HAL), parents=[seen["public.txt"], seen["ann.txt"]])
-    )
-    world.clock.advance(10)
-    world.add(*HR_GRANT)
-    (gone,) = world.put(draft("gone.txt", "soon to be erased", PAYROLL))
-    world.see(HAL)
-    world.clock.advance(30)
-    world.remove(*HR_GRANT)
-    redefine(world, PROJECT, LEE)
-    world.door.erase(subject(DEX), [gone], WHY)
-    world.see(BOB)
-    world.ground.checkpoints.checkpoint(sweep=True)
-    world.clock.advance(10)
-    yield world
-    world.door.close()
-
-
-@pytest.fixture(scope="module")
-def desk(used: World) -> AuditDesk:
-    return used.door.audit_desk(subject(OLGA))
 
 
 # Every macro
@@ -332,138 +289,6 @@ def test_after_an_erasure_it_is_opened_anew(filled: World) -> None:
     assert rows(again, "FROM erasure_proof(?)", document)[0]["rows_there"] == 0
 
 
-# The lock
-
-
-ATTACKS = [
-    "COPY labels TO 'STOLEN'",
-    "COPY (SELECT 1) TO 'STOLEN' (FORMAT parquet)",
-    "EXPORT DATABASE 'STOLEN'",
-    "SELECT * FROM read_csv('/etc/passwd')",
-    "SELECT * FROM read_text('/etc/passwd')",
-    "SELECT * FROM read_blob('/etc/passwd')",
-    "SELECT * FROM read_parquet('/etc/passwd')",
-    "SELECT * FROM read_json('/etc/passwd')",
-    "SELECT * FROM sniff_csv('/etc/passwd')",
-    "SELECT * FROM glob('/etc/*')",
-    "SELECT * FROM '/etc/passwd'",
-    "FROM query('SELECT 1')",
-    "FROM query_table('labels')",
-    "FROM main.query('SELECT 1')",
-    "FROM system.main.query_table('labels')",
-    "FROM \"QUERY\"('SELECT 1')",
-    "ATTACH 'STOLEN'",
-    "ATTACH ':memory:' AS more",
-    "INSTALL httpfs",
-    "LOAD httpfs",
-    "SET enable_external_access = true",
-    "SET lock_configuration = false",
-    "SET threads = 1",
-    "RESET memory_limit",
-    "PRAGMA enable_profiling",
-    "PRAGMA database_list",
-    "CALL enable_logging()",
-    "CREATE SECRET s (TYPE s3)",
-    "CREATE PERSISTENT SECRET s (TYPE s3)",
-    "FROM duckdb_secrets()",
-    "FROM which_secret('s3://x', 's3')",
-    "SELECT current_setting('secret_directory')",
-    "SELECT write_log('x')",
-    "CREATE TABLE mine AS SELECT 1",
-    "CREATE MACRO mine() AS 1",
-    "CREATE OR REPLACE MACRO who_can(asked) AS TABLE SELECT 1",
-    "DELETE FROM records",
-    "UPDATE records SET subject = NULL",
-    "INSERT INTO policy (number) VALUES (1)",
-    "DROP TABLE records",
-    "WITH gone AS (DELETE FROM records RETURNING *) SELECT * FROM gone",
-    "BEGIN TRANSACTION",
-    "COMMIT",
-    "ROLLBACK; COMMIT",
-    "PREPARE p AS SELECT 1",
-    "SET VARIABLE x = 1",
-    "SELECT 1; SELECT 2",
-    "IMPORT DATABASE 'STOLEN'",
-    "CHECKPOINT",
-    "FROM pandas_scan(1)",
-    "FROM duckdb_settings()",
-    "EXPLAIN ANALYZE DELETE FROM records",
-    "SELECT * FROM documents WHERE id IN (SELECT content FROM read_text('/etc/passwd'))",
-]
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_what_reaches_beyond_the_tables_is_refused(attack: str, desk: AuditDesk, tmp_path: Path) -> None:
-    stolen = tmp_path / "stolen"
-    with pytest.raises(InvalidInput):
-        desk.ask(attack.replace("STOLEN", str(stolen)))
-    assert not stolen.exists()
-    assert rows(desk, "SELECT count(*) AS n FROM records")[0]["n"] > 0
-
-
-BY_ITSELF = [
-    "COPY labels TO 'STOLEN'",
-    "SELECT * FROM read_csv('/etc/passwd')",
-    "SELECT * FROM read_text('/etc/passwd')",
-    "ATTACH 'STOLEN'",
-    "INSTALL httpfs",
-    "LOAD httpfs",
-    "SET enable_external_access = true",
-    "SET lock_configuration = false",
-    "SET allowed_directories = ['/']",
-    "RESET memory_limit",
-    "PRAGMA enable_profiling",
-    "CREATE SECRET s (TYPE s3)",
-    "SELECT * FROM bystander",
-    "EXPORT DATABASE 'STOLEN'",
-]
-
-
-@pytest.mark.parametrize("attack", BY_ITSELF)
-def test_duckdb_refuses_by_its_own_lock_what_a_question_would_get_past_the_parser(
-    attack: str, desk: AuditDesk, tmp_path: Path
-) -> None:
-    """The second wall: asked of the connection itself, as if the first were not there."""
-    bystander = __import__("pyarrow").table({"a": [1]})
-    assert bystander.num_rows == 1
-    connection = desk._session._connection
-    with pytest.raises(duckdb.Error):
-        connection.execute(attack.replace("STOLEN", str(tmp_path / "stolen"))).fetchall()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_too_many_rows_are_an_error_and_never_a_part(
-    desk: AuditDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audit_session, "ROWS_MAX", 5)
-    assert len(desk.ask("FROM range(5)").rows) == 5
-    with pytest.raises(InvalidInput, match="more than 5 rows"):
-        desk.ask("FROM range(6)")
-    assert len(desk.ask("FROM range(3)").rows) == 3
-
-
-@pytest.mark.parametrize(
-    "query", ["", " ", "SELEC 1", "SELECT * FROM nowhere", "SELECT ?", "\0", "x" * 200_000, None]
-)
-def test_what_is_no_question_is_an_error(query: Any, desk: AuditDesk) -> None:
-    with pytest.raises(InvalidInput):
-        desk.ask(query)
-    assert desk.ask("SELECT 1").rows == ((1,),)
-
-
-def test_too_much_to_work_out_is_an_error_and_never_a_part(
-    used: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audit_access, "DECISIONS_MAX", 30)
-    monkeypatch.setattr(audit_access, "REASONS_MAX", 10)
-    desk = used.door.audit_desk(subject(OLGA))
-    for query in ("FROM access", "FROM who_can('x')", "FROM reasons"):
-        with pytest.raises(InvalidInput, match=r"expected (fewer|at most)"):
-            desk.ask(query)
-    narrowed = used.door.audit_desk(subject(OLGA), since=desk.at)
-    assert rows(narrowed, "FROM access")
-
-
 def test_why_explains_the_pair_that_is_asked_for_and_all_of_them_only_where_it_must(used: World) -> None:
     desk = used.door.audit_desk(subject(OLGA))
     document = used.see(ADMIN).ids["public.txt"]
@@ -544,12 +369,3 @@ def test_a_record_that_was_dropped_and_a_tail_that_was_cut_are_found_in_sql(fill
 
 def newest_segment(world: World) -> Path:
     return world.path / "audit" / f"{world.records()[-1]['segment']}.jsonl"
-
-
-def test_what_cannot_be_pickled_is_not(desk: AuditDesk) -> None:
-    import pickle
-
-    for each in (desk, desk._session):
-        with pytest.raises(TypeError):
-            pickle.dumps(each)
-    assert isinstance(desk._session, AuditSession)

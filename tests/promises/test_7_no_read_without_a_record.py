@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from ringfence_governance.labels import Label
 from ringfence_governance.reading import Answer
 from ringfence_governance.subjects import Subject
 
+from .full_disk import no_file_grows
 from .reader_questions import cli_answer
 from .recorded_store import (
     ADA,
@@ -388,18 +387,6 @@ def test_the_record_is_synced_before_the_answer_is_given(
 
 
 # No record, no result.
-
-
-@contextmanager
-def no_file_grows(folder: Path, by: int = 0) -> Iterator[None]:
-    """As on a full disk: no file gets longer than the folder's longest, or so many bytes longer."""
-    longest = max(file.stat().st_size for file in folder.iterdir()) + by
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (longest, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 OF_ROWS = ("relabel", "register_answer", "erase", "compact", "rotate_keys")

@@ -26,8 +26,8 @@ from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.subjects import Subject
 
 from .reader_questions import MODES, bytes_of
+from .recorded_store import records
 from .seeded_store import Clock, Page, SeededStore, bundle
-from .test_7_no_read_without_a_record import records
 
 ADA, RITA, DORA = "acme/user:ada", "acme/user:rita", "acme/user:dora"
 PROJECT = "acme/label:project"
