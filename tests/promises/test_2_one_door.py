@@ -87,7 +87,7 @@ def walks(scene: Scene, private: frozenset[str]) -> dict[str, Walk]:
     """Subject -> everything reached from what he got."""
     walks = {}
     for who, things in scene.got.items():
-        walks[who] = Walk(private, application=__name__)
+        walks[who] = Walk(private, application=handed_out.__module__)
         for name, thing in things:
             walks[who].from_(name, thing)
     return walks
