@@ -22,7 +22,6 @@ from .errors import (
     RecheckFailed,
     RingfenceError,
     StoreBusy,
-    StoreCorrupt,
 )
 from .floors import given_digest
 from .granted_reader import GrantedReader
@@ -190,9 +189,8 @@ def _answered_granted(
         results = tuple(each.finish(seen) for each in answers)
     except RingfenceError as error:
         _refuse_moved(ground, grant, error)
-        if isinstance(error, StoreCorrupt):
-            # The records say that it left: these, after them, that it did not.
-            append(nothing, error)
+        # The records say that it left: these, after them, that it did not.
+        append(nothing, error)
         raise
     # A right that went while the records were written takes the results with it.
     _refuse_moved(ground, grant)

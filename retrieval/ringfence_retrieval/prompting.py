@@ -17,7 +17,7 @@ from .candidates import Embed
 from .context_choice import Chosen, chosen
 from .contexts import Context, Limit
 from .questions import Question
-from .search import Found, found
+from .search import Found, described, found, reranked
 
 TOKENS_MAX = 4000
 """Budget of a context whose caller names none."""
@@ -46,28 +46,40 @@ def context(door: Door, subject: Subject, question: Question, tokens_max: int, e
 
     def work(reader: GrantedReader) -> Answer[Context]:
         best = found(reader, question, embed)
-        fits = chosen(best.passages, tokens_max, cache(reader.document_text))
-        return Answer(
-            rows=[(each.chunk_id, each.atom) for each in fits.used],
-            documents=[each.document_id for each in fits.used],
-            finish=lambda as_of: Context(
-                passages=fits.passages,
+
+        def fitting(best: Found) -> Chosen:
+            return chosen(best.passages, tokens_max, cache(reader.document_text))
+
+        # What is reranked is chosen once the record is durable, which names all that is shown to the reranker.
+        fits = fitting(best) if question.rerank is None else None
+        left = best.passages if fits is None else fits.used
+
+        def finish(as_of: str) -> Context:
+            last = reranked(reader, question, best)
+            made = fits or fitting(last)
+            return Context(
+                passages=made.passages,
                 readable=best.plan.rows,
                 complete=best.plan.complete,
-                found=len(best.passages),
-                equal=fits.equal,
-                left_out=fits.left_out,
-                limit=_limit(best, fits),
+                found=len(last.passages),
+                equal=made.equal,
+                left_out=made.left_out,
+                limit=_limit(made, more=best.more or last.more),
                 as_of=as_of,
-            ),
-            plan=f"exact {question.mode}, k={question.k}, {best.plan.name}, tokens_max={tokens_max}",
-            counts={"passages": len(fits.used), "readable": best.plan.rows},
+            )
+
+        return Answer(
+            rows=[(each.chunk_id, each.atom) for each in left],
+            documents=[each.document_id for each in left],
+            finish=finish,
+            plan=f"{described(question, best.plan)}, tokens_max={tokens_max}",
+            counts={"passages": len(left), "readable": best.plan.rows},
         )
 
-    return door.read(subject, "context", work, query=question.text)
+    return door.read(subject, "context", work, query=question.text, at=question.at)
 
 
-def _limit(best: Found, fits: Chosen) -> Limit:
+def _limit(fits: Chosen, *, more: bool) -> Limit:
     if fits.left_out:
         return "tokens_max"
-    return "k" if best.more else "found"
+    return "k" if more else "found"

@@ -17,6 +17,7 @@ from ringfence_governance.errors import InvalidInput
 from . import filters
 from .filters import Filter
 from .plans import Mode
+from .reranking import Reranking
 
 MODES = get_args(Mode)
 K_MAX = 1000
@@ -46,6 +47,7 @@ class Question:
         facets: Columns whose values are counted, of :data:`FACETS`.
         exact: Whether every readable row is looked at, however many there are.
         at: UTC, the time whose rows are asked, as in :func:`reading.read`; None for now.
+        rerank: Who puts how many of the best rows into another order; None for nobody. Scores are then the reranker's.
 
     Raises:
         InvalidInput: One of them is not as said.
@@ -65,6 +67,7 @@ class Question:
     cursor: str | None = None
     exact: bool = False
     at: str | None = None
+    rerank: Reranking | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
@@ -77,6 +80,10 @@ class Question:
             )
         if type(self.k) is not int or not 1 <= self.k <= K_MAX:
             raise InvalidInput(f"k: found {self.k!r}; expected an integer from 1 to {K_MAX}")
+        if self.rerank is not None and self.k > self.rerank.top:
+            raise InvalidInput(
+                f"k: found {self.k} with rerank={self.rerank.top}; expected no more than are reranked"
+            )
         if self.mode not in MODES:
             raise InvalidInput(f"mode: found {self.mode!r}; expected one of {', '.join(MODES)}")
         if not isinstance(self.language, str):
@@ -114,6 +121,8 @@ class Question:
         where = self.filter.canonical() if self.filter is not None else None
         least = None if self.min_score is None else float(self.min_score)
         asked = [self.text, self.mode, self.language, where, least, self.group_by, self.exact]
+        if self.rerank is not None:
+            return json.dumps([*asked, self.at, self.rerank.name, self.rerank.top])
         return json.dumps(asked if self.at is None else [*asked, self.at])
 
 

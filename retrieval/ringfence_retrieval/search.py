@@ -2,14 +2,16 @@
 
 Promise: no row but a readable one is looked at; ids, order and scores are what
 they would be if the rest did not exist. Every one is, unless the plan says
-`index`.
+`index`. What is reranked leaves with the reranker's order and scores, or not at all.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ringfence_governance.block_opening import Passage
 from ringfence_governance.door import Door
@@ -26,6 +28,7 @@ from .candidates import Candidates, Embed
 from .plans import Plan, planned
 from .questions import Question
 from .ranking import ranked
+from .reranking import reordered
 from .results import Facet, Hit, SearchResult, Source
 
 QUESTIONS_MAX = 100
@@ -85,21 +88,28 @@ def _time(questions: Sequence[Question]) -> str | None:
 def _answer(reader: GrantedReader, question: Question, best: Found) -> Answer[SearchResult]:
     plan, facets = best.plan, best.facets
     told = {"facets": sum(len(facet.counts) for facet in facets.values())} if facets else {}
-    return Answer(
-        rows=[(each.chunk_id, each.atom) for each in best.passages],
-        documents=[each.document_id for each in best.passages],
-        finish=lambda as_of: SearchResult(
-            hits=_hits(reader, best.passages, best.scores, best.start),
+
+    def finish(as_of: str) -> SearchResult:
+        # Only now: a reranker sees what stands in the record.
+        last = reranked(reader, question, best)
+        behind = last.start + question.k
+        return SearchResult(
+            hits=_hits(reader, last.passages, last.scores, last.start),
             readable=plan.rows,
             matching=best.matching,
             complete=plan.complete,
             as_of=as_of,
-            cursor=reader.cursor(question.identity, plan.k, as_of) if best.more else None,
-            plan=plan.to_mapping() if question.explain else None,
+            cursor=reader.cursor(question.identity, behind, as_of) if last.more else None,
+            plan=_explained(question, plan) if question.explain else None,
             facets=facets if question.facets else None,
             group_by=question.group_by,
-        ),
-        plan=_described(question, plan),
+        )
+
+    return Answer(
+        rows=[(each.chunk_id, each.atom) for each in best.passages],
+        documents=[each.document_id for each in best.passages],
+        finish=finish,
+        plan=described(question, plan),
         counts={"hits": len(best.passages), "readable": plan.rows, "matching": best.matching, **told},
         counted=best.counted,
     )
@@ -111,7 +121,7 @@ class Found:
 
     Args:
         plan: How it was found.
-        passages: At most k.
+        passages: At most k; all that a reranker is to be shown, if there is one.
         scores: One for each.
         start: How many stand before the first.
         more: Whether there are more behind the last.
@@ -157,7 +167,7 @@ def found_many(reader: GrantedReader, questions: Sequence[Question], embed: Embe
             plan,
             list(itertools.islice(opened, len(each.rows))),
             each.scores,
-            plan.k - question.k,
+            _before(question, plan),
             each.more,
             each.matching,
             each.facets,
@@ -167,11 +177,40 @@ def found_many(reader: GrantedReader, questions: Sequence[Question], embed: Embe
     ]
 
 
+def reranked(reader: GrantedReader, question: Question, best: Found) -> Found:
+    """Return what was found in the order and with the scores of the question's reranker; as it is without one.
+
+    Raises:
+        RerankerFailed: It gave no score for a passage.
+    """
+    if question.rerank is None:
+        return best
+    passages, scores = reordered(question.rerank, question.text, best.passages)
+    if question.min_score is not None:
+        kept = bisect.bisect_right(scores, -question.min_score, key=lambda score: -score)
+        passages, scores = passages[:kept], scores[:kept]
+    start = _start(reader, question)
+    here = slice(start, start + question.k)
+    return replace(
+        best, passages=passages[here], scores=scores[here], start=start, more=len(passages) > here.stop
+    )
+
+
+def _start(reader: GrantedReader, question: Question) -> int:
+    return reader.start_of(question.cursor, question.identity) if question.cursor is not None else 0
+
+
 def _planned(reader: GrantedReader, question: Question, count: int) -> Plan:
-    start = reader.start_of(question.cursor, question.identity) if question.cursor is not None else 0
+    start = _start(reader, question)
+    wanted = start + question.k if question.rerank is None else question.rerank.top
     room = None if question.needs_every_row else reader.room
     grouped = question.group_by is not None
-    return planned(question.mode, start + question.k, count, grouped=grouped, room=room)
+    return planned(question.mode, wanted, count, grouped=grouped, room=room)
+
+
+def _before(question: Question, plan: Plan) -> int:
+    """Return how many of what is found stand on pages before; of what is reranked that is not known yet."""
+    return plan.k - question.k if question.rerank is None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +260,12 @@ def _best(looked: Candidates) -> _Found:
         matching = len(best)
     if question.mode == "hybrid":
         best = best[scores[best] > 0.0]
-    if question.min_score is not None:
+    if question.min_score is not None and question.rerank is None:
         best = best[scores[best] >= question.min_score]
     if question.facets and looked.documents is not None:
         facets = looked.documents.counts(documents=question.group_by is not None)
         counted = looked.documents.atoms()
-    more, best = len(best) > plan.k, best[plan.k - question.k : plan.k]
+    more, best = len(best) > plan.k, best[_before(question, plan) : plan.k]
     # If all rows are still there, the hits' own bytes need not be read from the tables again.
     only = looked.only
     found = [only[0].sealed(int(only[1][place])) if only else text_id(ids[place]) for place in best.tolist()]
@@ -235,20 +274,28 @@ def _best(looked: Candidates) -> _Found:
 
 def _found_by_index(rows: IndexedRows, question: Question, plan: Plan, embed: Embed) -> _Found:
     order, matching = index_search.answered(rows, question, plan, embed)
-    best = order.scores >= question.min_score if question.min_score is not None else slice(None)
+    least = question.min_score if question.rerank is None else None
+    best = order.scores >= least if least is not None else slice(None)
     ids, scores = order.ids[best], order.scores[best]
-    here = slice(plan.k - question.k, plan.k)
+    here = slice(_before(question, plan), plan.k)
     found = [text_id(each) for each in ids[here]]
     return _Found(found, scores[here].tolist(), len(ids) > plan.k, matching, {}, frozenset())
 
 
-def _described(question: Question, plan: Plan) -> str:
+def described(question: Question, plan: Plan) -> str:
     """Return how a question is answered, for the record; what is asked stands there as a digest alone."""
     filtered = ", filtered" if question.filter is not None else ""
     grouped = ", by document" if question.group_by is not None else ""
-    behind = f", behind {plan.k - question.k}" if plan.k > question.k else ""
+    before = _before(question, plan)
+    behind = f", behind {before}" if before else ""
     how = "exact" if plan.complete else "approximate"
-    return f"{how} {question.mode}, k={question.k}, {plan.name}{filtered}{grouped}{behind}"
+    shown = f", {question.rerank.top} shown to {question.rerank.name}" if question.rerank is not None else ""
+    return f"{how} {question.mode}, k={question.k}, {plan.name}{filtered}{grouped}{behind}{shown}"
+
+
+def _explained(question: Question, plan: Plan) -> dict[str, Any]:
+    by = {} if question.rerank is None else {"reranker": question.rerank.name}
+    return {**plan.to_mapping(), **by}
 
 
 def _hits(

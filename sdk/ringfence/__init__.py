@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ringfence_ingest.documents import Document
     from ringfence_ingest.summary import Summary
     from ringfence_retrieval.contexts import Citation, Context, ContextPassage
+    from ringfence_retrieval.errors import RerankerFailed
     from ringfence_retrieval.filters import Filter, field
     from ringfence_retrieval.results import Counts, DocumentList, DocumentText, Explanation, Hit, SearchResult
 
@@ -62,6 +63,7 @@ _HOMES = {
     "ringfence_governance.labels": ("Label",),
     "ringfence_ingest.documents": ("Document",),
     "ringfence_ingest.summary": ("Summary",),
+    "ringfence_retrieval.errors": ("RerankerFailed",),
     "ringfence_retrieval.filters": ("Filter", "field"),
     "ringfence_retrieval.contexts": ("Citation", "Context", "ContextPassage"),
     "ringfence_retrieval.results": (
@@ -101,6 +103,7 @@ __all__ = [
     "PolicyRefused",
     "Reader",
     "Refused",
+    "RerankerFailed",
     "RingfenceError",
     "SearchResult",
     "Store",

@@ -20,6 +20,7 @@ from ringfence_retrieval.contexts import Citation, Context, ContextPassage
 from ringfence_retrieval.filters import Filter
 from ringfence_retrieval.plans import Mode
 from ringfence_retrieval.questions import Question
+from ringfence_retrieval.reranking import Reranker, reranking
 from ringfence_retrieval.results import Document, Hit
 
 from .administering import Administering
@@ -37,13 +38,20 @@ Input = ContextPassage | Citation | Hit | Document | str
 class Answering(Administering):
     """The part of a :class:`Reader` that is about prompts and answers."""
 
-    __slots__ = ("__door", "__embed", "__subject")
+    __slots__ = ("__door", "__embed", "__reranker", "__subject")
 
-    def __init__(self, door: Door, subject: Subject, embed: Callable[[str], npt.NDArray[np.float32]]) -> None:
+    def __init__(
+        self,
+        door: Door,
+        subject: Subject,
+        embed: Callable[[str], npt.NDArray[np.float32]],
+        reranker: Callable[[], Reranker | None] | None = None,
+    ) -> None:
         super().__init__(door, subject)
         self.__door = door
         self.__subject = subject
         self.__embed = embed
+        self.__reranker = reranker
 
     @public
     def context(
@@ -59,6 +67,8 @@ class Answering(Administering):
         until: str | datetime | None = None,
         min_score: float | None = None,
         exact: bool = False,
+        at: str | None = None,
+        rerank: int | None = None,
     ) -> Context:
         """Return the best readable passages for a question, ready for a prompt: each once, in order, cited.
 
@@ -71,14 +81,16 @@ class Answering(Administering):
                 mostly lower.
             k: How many stored passages are looked for, 1 to 1000.
             mode: As in :meth:`search`.
-            language: As in :meth:`search`; so are `since`, `until`, `min_score` and `exact`.
+            language: As in :meth:`search`; so are `since`, `until`, `min_score`, `exact` and `at`.
             where: As in :meth:`search`; `ringfence.field("source_kind") != "answer"` leaves registered answers out.
+            rerank: As in :meth:`search`, at least `k`; the record then names all that the reranker is shown.
 
         Returns:
             `limit` says what kept it from being longer.
 
         Raises:
-            InvalidInput: One of them is not as said.
+            InvalidInput: One of them is not as said, or the time is to come; or the store has no reranker.
+            Gone, RerankerFailed: As in :meth:`search`.
         """
         asked = Question(
             question,
@@ -90,6 +102,8 @@ class Answering(Administering):
             until=until,
             min_score=min_score,
             exact=exact,
+            at=at,
+            rerank=reranking(rerank, self.__reranker),
         )
         return prompting.context(self.__door, self.__subject, asked, tokens_max, self.__embed)
 

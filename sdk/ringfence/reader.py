@@ -17,6 +17,7 @@ from ringfence_governance.kept_changes import Reasoned
 from ringfence_governance.rows import is_opaque
 from ringfence_governance.subjects import Subject
 from ringfence_retrieval import listing
+from ringfence_retrieval.reranking import Reranker
 from ringfence_retrieval.results import (
     Counts,
     Document,
@@ -44,8 +45,14 @@ class Reader(Searching):
 
     __slots__ = ("__door", "__subject", "__weakref__")
 
-    def __init__(self, door: Door, subject: Subject, embed: Callable[[str], npt.NDArray[np.float32]]) -> None:
-        super().__init__(door, subject, embed)
+    def __init__(
+        self,
+        door: Door,
+        subject: Subject,
+        embed: Callable[[str], npt.NDArray[np.float32]],
+        reranker: Callable[[], Reranker | None] | None = None,
+    ) -> None:
+        super().__init__(door, subject, embed, reranker)
         self.__door = door
         self.__subject = subject
 

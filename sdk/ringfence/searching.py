@@ -16,6 +16,7 @@ from ringfence_governance.subjects import Subject
 from ringfence_retrieval.filters import Filter
 from ringfence_retrieval.plans import Mode
 from ringfence_retrieval.questions import Question
+from ringfence_retrieval.reranking import Reranker, reranking
 from ringfence_retrieval.results import SearchResult
 from ringfence_retrieval.search import search, search_many
 
@@ -30,13 +31,20 @@ if TYPE_CHECKING:
 class Searching(Answering):
     """The part of a :class:`Reader` that searches."""
 
-    __slots__ = ("__door", "__embed", "__subject")
+    __slots__ = ("__door", "__embed", "__reranker", "__subject")
 
-    def __init__(self, door: Door, subject: Subject, embed: Callable[[str], npt.NDArray[np.float32]]) -> None:
-        super().__init__(door, subject, embed)
+    def __init__(
+        self,
+        door: Door,
+        subject: Subject,
+        embed: Callable[[str], npt.NDArray[np.float32]],
+        reranker: Callable[[], Reranker | None] | None = None,
+    ) -> None:
+        super().__init__(door, subject, embed, reranker)
         self.__door = door
         self.__subject = subject
         self.__embed = embed
+        self.__reranker = reranker
 
     @public
     def search(
@@ -56,6 +64,7 @@ class Searching(Answering):
         explain: bool = False,
         exact: bool = False,
         at: str | None = None,
+        rerank: int | None = None,
     ) -> SearchResult:
         """Return the best readable passages for a question.
 
@@ -81,10 +90,14 @@ class Searching(Answering):
             exact: Whether every readable row is looked at even where an `indexed` store would ask its index.
             at: UTC, `YYYY-MM-DDTHH:MM:SSZ`: the passages as they were published at that time, as far as this
                 subject may read them now and their documents as they are now; None for now.
+            rerank: How many of the best the store's reranker puts into another order, 1 to 200, at least `k`; the
+                hits are of these alone, with its scores, which `min_score` is then held to. The record names all
+                that it is shown. None for no reranking.
 
         Raises:
             InvalidInput: One of them is not as said, or the time is to come; or the cursor is not of this reader
-                and question, or what he may read has changed since.
+                and question, or what he may read has changed since; or the store has no reranker.
+            RerankerFailed: The reranker gave no score for a passage.
             Gone: What was published then is kept for nobody any more.
         """
         question = Question(
@@ -102,6 +115,7 @@ class Searching(Answering):
             cursor,
             exact,
             at,
+            reranking(rerank, self.__reranker),
         )
         return search(self.__door, self.__subject, question, self.__embed)
 
@@ -122,6 +136,7 @@ class Searching(Answering):
         explain: bool = False,
         exact: bool = False,
         at: str | None = None,
+        rerank: int | None = None,
     ) -> tuple[SearchResult, ...]:
         """Return the best readable passages for each of some questions, all as of one moment.
 
@@ -136,10 +151,11 @@ class Searching(Answering):
 
         Raises:
             InvalidInput: One of them is not as said; then none is answered.
-            Gone: As in :meth:`search`.
+            Gone, RerankerFailed: As in :meth:`search`.
         """
         if isinstance(queries, str | bytes) or not isinstance(queries, Sequence):
             raise InvalidInput(f"queries: found {type(queries).__name__}; expected a list of questions")
+        asked = reranking(rerank, self.__reranker)
         questions = [
             Question(
                 query,
@@ -155,6 +171,7 @@ class Searching(Answering):
                 facets,
                 exact=exact,
                 at=at,
+                rerank=asked,
             )
             for query in queries
         ]

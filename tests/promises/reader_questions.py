@@ -100,12 +100,22 @@ def searches(reader: Reader) -> Iterator[tuple[str, bytes]]:
                 bytes_of(lambda m=mode, c=chosen: reader.search("offer pump", 5, m, explain=True, **c)),
             )
         yield from pages(reader, mode)
+        yield (
+            f"search {mode} reranked",
+            bytes_of(lambda m=mode: reader.search("offer pump", 4, m, rerank=6, explain=True)),
+        )
         yield f"context {mode}", bytes_of(lambda m=mode: reader.context(QUERIES[0], mode=m))
     many = ("offer", "pump", "nothing of the sort")
     yield (
         "search_many",
         bytes_of(lambda: [each.to_mapping() for each in reader.search_many(many, 4, explain=True)]),
     )
+    yield (
+        "search_many reranked",
+        bytes_of(lambda: [each.to_mapping() for each in reader.search_many(many, 2, rerank=3)]),
+    )
+    yield "context reranked", bytes_of(lambda: reader.context(QUERIES[0], 60, 5, rerank=8))
+    yield "search rerank", bytes_of(lambda: reader.search("offer", 5, rerank=4))
     yield "search_many of none", bytes_of(lambda: reader.search_many([]))
     yield "search_many with a blank", bytes_of(lambda: reader.search_many(["pump", " "]))
     yield "search behind none", bytes_of(lambda: reader.search("offer", cursor="AAAA"))
@@ -136,6 +146,7 @@ def answers_of_times(reader: Reader) -> Iterator[tuple[str, bytes]]:
         yield f"list {at}", bytes_of(lambda t=at: reader.list(at=t))
         yield f"count {at}", bytes_of(lambda t=at: reader.count(at=t))
         yield f"search {at}", bytes_of(lambda t=at: reader.search(QUERIES[0], at=t))
+        yield f"context {at}", bytes_of(lambda t=at: reader.context(QUERIES[0], at=t))
         yield f"text {at}", bytes_of(lambda t=at: reader.text(UNKNOWN_ID, at=t))
 
 
@@ -203,6 +214,9 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["answer", "STORE", str(SHIPPED / "policy.csv"), "--from", UNKNOWN_ID, *who, *carried]
     yield ["search", "STORE", " ", *who]
     yield ["search", "STORE", "offer", *who, "-k", "-3"]
+    yield ["search", "STORE", "offer", *who, "-k", "3", "--rerank", "5"]
+    yield ["context", "STORE", "offer", *who, "-k", "3", "--rerank", "5", "--reranker", "/nowhere/at/all"]
+    yield ["context", "STORE", "offer", *who, "--at", TIMES[0]]
     yield ["list", "STORE", *who, *carried]
     yield ["list", "STORE", *who, "--at", TIMES[0]]
     yield ["search", "STORE", "offer", *who, "--at", TIMES[0]]

@@ -124,6 +124,15 @@ def embed(text: str) -> np.ndarray:
     return EMBEDDER.embed([text])[0]
 
 
+class SharedWords:
+    """A reranker that needs no model: how many words of the question a passage holds. Many are equal."""
+
+    name = "shared words"
+
+    def score(self, question: str, text: str) -> float:
+        return float(len(set(terms(question)) & set(terms(text))))
+
+
 def source(name: str) -> SourceIdentity:
     return SourceIdentity(f"file:///{name}", "folder")
 
@@ -174,7 +183,7 @@ class SeededStore:
         return SeededStore(path, home, door, clock, randomness, dict(self.written))
 
     def reader(self, principal: str, *, via: Sequence[str] = (), purpose: str = "") -> Reader:
-        return Reader(self.door, Subject(principal, tuple(via), purpose), embed)
+        return Reader(self.door, Subject(principal, tuple(via), purpose), embed, SharedWords)
 
     def write(
         self, ingester: str, pages: Iterable[Page], *, source_name: str = "files", step: int | None = None

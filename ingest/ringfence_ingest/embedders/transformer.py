@@ -7,7 +7,6 @@ a CPU is also the fastest way (docs/decisions/0006-embedder.md).
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ringfence_governance.model_files import files_sha256
 from ringfence_governance.vector_models import VectorModel
 from ringfence_ingest.errors import EmbedderUnavailable
-
-from .minilm_files import file_sha256
-
-_DECIDING = (".safetensors", ".bin", ".json", ".txt", ".model", ".pt", ".onnx")
-"""Endings of the files that decide about a vector: weights, tokenizer, configuration."""
-
 
 THREADS = 1
 """Threads for one text of some hundred tokens. Two wait for each other whenever the machine has other
@@ -124,15 +118,6 @@ def load(folder: Path) -> Any:
             f"embedder: found no loadable SentenceTransformer in {str(folder)!r} ({type(error).__name__}); expected "
             "a folder saved by SentenceTransformer.save, with safetensors"
         ) from None
-
-
-def files_sha256(folder: Path) -> str:
-    """Return one digest over every file of a model folder that decides about a vector, names included."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in _DECIDING:
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def _folder_of(name: str) -> Path:

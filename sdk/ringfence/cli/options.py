@@ -86,6 +86,20 @@ Embedder = Annotated[
         help="minilm, hash, or the folder of a SentenceTransformer. Without it: the store's own, or minilm.",
     ),
 ]
+Reranker = Annotated[
+    str | None,
+    typer.Option(
+        "--reranker", metavar="FOLDER", help="Of a CrossEncoder that puts the best into another order."
+    ),
+]
+Rerank = Annotated[
+    int | None,
+    typer.Option(
+        "--rerank",
+        metavar="N",
+        help="How many of the best the reranker is shown, 1 to 200; the hits are of these.",
+    ),
+]
 Why = Annotated[
     str,
     typer.Option("--why", metavar="TEXT", help="Why it is changed; kept with the change.", callback=decoded),

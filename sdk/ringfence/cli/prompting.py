@@ -22,6 +22,9 @@ from .options import (
     Mode,
     Purpose,
     Query,
+    ReadAt,
+    Rerank,
+    Reranker,
     Since,
     StorePath,
     Until,
@@ -65,11 +68,14 @@ def context(
     exact: Exact = False,
     purpose: Purpose = "",
     via: Via = None,
+    at: ReadAt = None,
+    rerank: Rerank = None,
+    reranker: Reranker = None,
     embedder: Embedder = None,
     as_json: AsJson = False,
 ) -> None:
     """Put the readable passages that answer a question together for a prompt: each once, in order, cited."""
-    with opened(store, embedder) as open_store:
+    with opened(store, embedder, reranker) as open_store:
         reader = open_store.as_user(subject, via=via or (), purpose=purpose)
         found = reader.context(
             query,
@@ -81,6 +87,8 @@ def context(
             until=until,
             min_score=min_score,
             exact=exact,
+            at=at,
+            rerank=rerank,
         )
     finish(
         found.to_mapping(),

@@ -21,6 +21,8 @@ from .options import (
     Purpose,
     Query,
     ReadAt,
+    Rerank,
+    Reranker,
     Since,
     StorePath,
     Until,
@@ -72,11 +74,13 @@ def search(
     purpose: Purpose = "",
     via: Via = None,
     at: ReadAt = None,
+    rerank: Rerank = None,
+    reranker: Reranker = None,
     embedder: Embedder = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the readable passages that answer a question, best first."""
-    with opened(store, embedder) as open_store:
+    with opened(store, embedder, reranker) as open_store:
         reader = open_store.as_user(subject, via=via or (), purpose=purpose)
         result = reader.search(
             query,
@@ -92,6 +96,7 @@ def search(
             explain=explain,
             exact=exact,
             at=at,
+            rerank=rerank,
         )
     finish(
         result.to_mapping(),
@@ -142,9 +147,9 @@ def _show(result: SearchResult, out: Console) -> None:
         )
     if result.plan is not None:
         decided = ", ".join(f"{name} {value}" for name, value in result.plan["thresholds"].items())
-        lines(f"plan: {result.plan['name']}, rows {result.plan['rows']}, k {result.plan['k']}, {decided}")(
-            out
-        )
+        by = f", reranked by {one_line(result.plan['reranker'])}" if "reranker" in result.plan else ""
+        how = f"plan: {result.plan['name']}, rows {result.plan['rows']}, k {result.plan['k']}, {decided}{by}"
+        lines(how)(out)
 
 
 def _heading(hit: Hit) -> Text:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ringfence.store import Store
 
 
-def opened(path: str, embedder: str | None = None) -> Store:
+def opened(path: str, embedder: str | None = None, reranker: str | None = None) -> Store:
     """Open a store that is there; unlike the SDK's `open`, never make one.
 
     Raises:
@@ -30,7 +30,7 @@ def opened(path: str, embedder: str | None = None) -> Store:
             f"store: found none at {path!r}; expected a folder made by 'ringfence init'",
             hint="check the path, or make a store there with 'ringfence init'",
         )
-    return ringfence.open(path, embedder=embedder)
+    return ringfence.open(path, embedder=embedder, reranker=reranker)
 
 
 def init(
