@@ -27,10 +27,10 @@ def made_from(
     """
     found = frozenset(documents)
     while True:
-        reached = descendants.reach(ground.tables, versions, found, ever=True)
-        nodes = reached.documents | reached.chunks
-        more = reached.documents | {child for child, parent in pending if parent in nodes}
-        if more == reached.documents:
+        reached, passages = descendants.made_from(ground.tables, versions, found, ever=True)
+        nodes = reached.union(passages.to_pylist()) if pending else reached
+        more = reached | {child for child, parent in pending if parent in nodes}
+        if more == reached:
             return more
         found = more
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from .lance_tables import LanceTables
+from .opaque_ids import Ids
 from .table_schemas import Versions
 
 DERIVED = "derived"
@@ -36,10 +39,10 @@ class Reach:
     edges: frozenset[str]
 
 
-def reach(
+def made_from(
     tables: LanceTables, versions: Versions, documents: Collection[str], *, ever: bool = False
-) -> Reach:
-    """Return the documents, everything made from them, and all rows of both.
+) -> tuple[frozenset[str], pa.Array]:
+    """Return the documents and everything made from them; and the ids of their passages, as strings.
 
     What was made from a passage that is there no more was made from its document; and what was made from a
     document that was removed was made from that one's inputs: the edges stay.
@@ -49,23 +52,27 @@ def reach(
             inputs. Who asks what to keep somebody from takes it; who asks what to destroy does not.
     """
     found: set[str] = set()
-    chunks: set[str] = set()
-    edges: set[str] = set()
+    passages: list[pa.Array] = []
     waiting = set(documents)
     while waiting:
         found |= waiting
-        own = tables.ids_by("chunks", versions["chunks"], "document_id", waiting)
-        chunks |= {chunk for ids in own.values() for chunk in ids}
-        passages = {
-            row["child"] for row in _edges(tables, versions, "parent", waiting) if row["kind"] == CHUNK
-        }
-        chunks |= passages
-        nodes = waiting | chunks
-        edges.update(row["id"] for row in _edges(tables, versions, "child", nodes))
-        made = _edges(tables, versions, "parent", nodes)
-        edges.update(row["id"] for row in made)
-        waiting = {row["child"] for row in _derived(tables, versions, made, ever=ever)} - found
-    return Reach(frozenset(found), frozenset(chunks), frozenset(edges))
+        under = _edges(tables, versions, "parent", waiting)
+        once = under.filter(pc.equal(under["kind"], CHUNK))["child"]
+        own = tables.looked_up("chunks", versions["chunks"], "document_id", waiting, [])["id"]
+        passages.append(pc.unique(pa.chunked_array([*own.chunks, *once.chunks], pa.string())))
+        made = pa.concat_tables([under, _edges(tables, versions, "parent", passages[-1])])
+        waiting = set(_derived(tables, versions, made, ever=ever)["child"].to_pylist()) - found
+    return frozenset(found), pa.concat_arrays([pa.array([], pa.string()), *passages])
+
+
+def reach(tables: LanceTables, versions: Versions, documents: Collection[str]) -> Reach:
+    """Return the documents, everything made from them, and all rows of both; see :func:`made_from`."""
+    found, passages = made_from(tables, versions, documents)
+    nodes = pa.concat_arrays([pa.array(sorted(found), pa.string()), passages])
+    edges = [_edges(tables, versions, column, nodes)["id"] for column in ("child", "parent")]
+    return Reach(
+        found, frozenset(passages.to_pylist()), frozenset(edges[0].to_pylist() + edges[1].to_pylist())
+    )
 
 
 def writings(
@@ -87,32 +94,26 @@ def writings(
 def parents(tables: LanceTables, versions: Versions, document: str) -> frozenset[str]:
     """Return the documents that a document, as it was last written, was made from, itself or a passage of them."""
     made = _edges(tables, versions, "child", [document])
-    named = {row["parent"] for row in _derived(tables, versions, made, ever=False)}
+    named = set(_derived(tables, versions, made, ever=False)["parent"].to_pylist())
     passages = {
         row["child"]: row["parent"]
-        for row in _edges(tables, versions, "child", named)
+        for row in _edges(tables, versions, "child", named).to_pylist()
         if row["kind"] == CHUNK
     }
     return frozenset(passages.get(parent, parent) for parent in named)
 
 
-def _edges(
-    tables: LanceTables, versions: Versions, column: str, nodes: Collection[str]
-) -> list[dict[str, Any]]:
-    return tables.rows_by("edges", versions["edges"], column, nodes, ["child", "parent", "kind", "run_id"])
+def _edges(tables: LanceTables, versions: Versions, column: str, nodes: Ids) -> pa.Table:
+    columns = ["child", "parent", "kind", "run_id"]
+    return tables.looked_up("edges", versions["edges"], column, nodes, columns).select(["id", *columns])
 
 
-def _derived(
-    tables: LanceTables, versions: Versions, edges: Collection[dict[str, Any]], *, ever: bool
-) -> list[dict[str, Any]]:
+def _derived(tables: LanceTables, versions: Versions, edges: pa.Table, *, ever: bool) -> pa.Table:
     """Return the edges of derivation; those of the run that last wrote the child alone, unless `ever`."""
-    derived = [row for row in edges if row["kind"] == DERIVED]
-    if ever or not derived:
+    derived = edges.filter(pc.equal(edges["kind"], DERIVED))
+    if ever or not derived.num_rows:
         return derived
-    children = {row["child"] for row in derived}
-    written = {
-        row["id"]: row["run_id"]
-        for row in tables.rows_by("documents", versions["documents"], "id", children, ["run_id"])
-    }
+    written = tables.looked_up("documents", versions["documents"], "id", derived["child"], ["run_id"])
+    runs = written["run_id"].take(pc.index_in(derived["child"], written["id"].combine_chunks()))
     # One that was removed has no newer writing.
-    return [row for row in derived if written.get(row["child"], row["run_id"]) == row["run_id"]]
+    return derived.filter(pc.fill_null(pc.equal(runs, derived["run_id"]), fill_value=True))

@@ -144,6 +144,7 @@ def _covered(dataset: Dataset) -> dict[str, list[frozenset[int]]]:
     return {
         index.name: [frozenset(piece.fragment_ids) for piece in index.segments]
         for index in dataset.describe_indices()
+        if index.name in (VECTORS, WORDS)
     }
 
 

@@ -27,25 +27,22 @@ import pyarrow.compute as pc
 from lance.dataset import serialize_row_addrs
 from lance.lance import _Session as Session
 
-from . import lance_index, lance_upkeep
+from . import lance_index, lance_lookups, lance_upkeep
 from .atom_sets import AtomSet
 from .errors import StoreCorrupt, StoreError
 from .fragment_facts import facts_of
 from .kept_masks import KeptMasks
 from .lance_errors import named
 from .lance_upkeep import follows
-from .opaque_ids import in_batches, opaque
+from .opaque_ids import Ids, each_once, in_batches, opaque
 from .private_temporary import private_temporary
 from .row_map import Part, RowMap, TableRows, VersionFacts, parts_of
 from .store_modes import SEALED, StoreMode
 from .table_places import FolderPlace, TablePlace
 from .table_schemas import ORDERS, TABLES, WORD_COUNT, TableChange, Versions, schemas
 
-BATCHES_LOOKED_UP = 8
-"""For more ids than these hold, a column is read once and compared; each look-up reads it too."""
-INDEX_CACHE_BYTES = 1 << 30
-METADATA_CACHE_BYTES = 128 << 20
-"""What is kept in memory of the indexes of an indexed store, besides the opened rows."""
+INDEX_CACHE_BYTES, METADATA_CACHE_BYTES = 1 << 30, 128 << 20
+"""How much of the indexes is kept in memory at most, besides the opened rows."""
 
 
 class LanceTables:
@@ -63,7 +60,7 @@ class LanceTables:
         self.mode = mode
         self.schemas = schemas(mode)
         # What an index was read for stays in memory for the next question, up to a bound.
-        self._session = Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES) if mode.indexed else None
+        self._session = Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES)
 
     def __repr__(self) -> str:
         return "LanceTables(…)"
@@ -89,8 +86,7 @@ class LanceTables:
             database = lancedb.connect(self._place.uri, storage_options=self._place.options)
             for name, schema in self.schemas.items():
                 database.create_table(name, schema=schema)
-            if self.mode.indexed:
-                self._indexed("chunks", self._open("chunks").version)
+            self._indexed("chunks", self._open("chunks").version)
             self._place.make_safe(())
         return {name: self._open(name).version for name in TABLES}
 
@@ -228,22 +224,22 @@ class LanceTables:
     def rows_by(
         self, name: str, version: int, column: str, values: Collection[str], columns: Sequence[str]
     ) -> list[dict[str, Any]]:
+        """Return what :meth:`looked_up` does, row by row."""
+        return list(self.looked_up(name, version, column, values, columns).to_pylist())
+
+    def looked_up(
+        self, name: str, version: int, column: str, values: Ids, columns: Sequence[str]
+    ) -> pa.Table:
         """Return the rows that have one of some opaque ids in a column, as they lie there: sealed.
 
         Args:
             columns: Besides id and `column`.
         """
+        wanted = each_once(values)
         dataset = self._open(name, version)
         names = list(dict.fromkeys(["id", column, *columns]))
-        wanted = in_batches(values)
         with named(f"the {name} table", "read"):
-            if len(wanted) > BATCHES_LOOKED_UP:
-                return list(lance_upkeep.rows_among(dataset, column, values, names, _allowlist).to_pylist())
-            found: list[dict[str, Any]] = []
-            for batch in wanted:
-                condition = pc.field(column).isin(batch)
-                found += dataset.scanner(columns=names, filter=condition).to_table().to_pylist()
-        return found
+            return lance_lookups.rows_of(dataset, column, wanted, names, _allowlist)
 
     def clean(self, name: str, kept: Collection[int]) -> int:
         """Remove every version but some, and what no version needs; return how many bytes went.
@@ -283,32 +279,35 @@ class LanceTables:
         for part in in_batches(change.deleted):
             dataset.delete(f"id IN ({', '.join(map(repr, part))})")
             version = follows(dataset.version, version)
-        if change.atoms:
-            ids = sorted(opaque(change.atoms))
-            update = pa.table({"id": ids, "atom": pa.array([change.atoms[row] for row in ids], pa.int32())})
+        if change.atoms is not None and change.atoms.num_rows:
+            each_once(change.atoms["id"])
             merge = dataset.merge_insert("id").when_matched_update_all()
-            merge.write_mode("rewrite_columns").execute(update)
+            merge.write_mode("rewrite_columns").execute(change.atoms.select(["id", "atom"]))
             dataset = self._open(name)
             version = follows(dataset.version, version)
         if change.appended is not None and change.appended.num_rows:
             dataset.insert(change.appended.select(self.schemas[name].names).cast(self.schemas[name]))
             version = follows(dataset.version, version)
-        indexed = self.mode.indexed and name == "chunks"
         if change.materialised:
             # An index that was made while a row was there holds it on, whatever becomes of the row.
-            version = lance_index.drop(dataset, version) if indexed else version
+            version = lance_index.drop(dataset, lance_lookups.drop(dataset, version))
             version = lance_upkeep.materialise(dataset, version)
         if change.clustered:
             version = self._write_clustered(name, version, change)
-        return self._indexed(name, version) if indexed else version
+        return self._indexed(name, version)
 
     def _indexed(self, name: str, version: int) -> int:
+        indexed = self.mode.indexed and name == "chunks"
+        if not indexed and not lance_lookups.is_due(self._open(name), name):
+            return version
         with private_temporary(self._temporary) if self._temporary else nullcontext():
-            made = lance_index.keep_current(self._open(name), version)
+            made = lance_lookups.keep_current(self._open(name), name, version)
+            made = lance_index.keep_current(self._open(name), made) if indexed else made
         if made != version:
-            # Opened anew: nothing of it is in memory yet.
-            place = self._place
-            lance_index.read_whole(lance.dataset(place.table(name), made, storage_options=place.options))
+            new = self._open(name, made, anew=True)
+            lance_lookups.read_whole(new)
+            if indexed:
+                lance_index.read_whole(new)
         return made
 
     def _read_whole(self, name: str, version: int, published: int) -> None:
@@ -322,7 +321,7 @@ class LanceTables:
             StoreError: Something cannot be read. Publish nothing.
         """
         known = set(lance_upkeep.made_of(self._open(name, published)))
-        dataset = self._open(name, version)
+        dataset = self._open(name, version, anew=True)
         found = lance_upkeep.made_of(dataset)
         new = [fragment for made, fragment in found.items() if made not in known]
         if len({fragment.fragment_id for fragment in found.values()}) != len(dataset.get_fragments()):
@@ -354,6 +353,7 @@ class LanceTables:
         dataset = self._open(name, version)
         with named(f"the {name} table", "read"):
             whole = name != "chunks" or not self.mode.indexed or lance_index.is_whole(dataset)
+            whole = whole and lance_lookups.is_whole(dataset, name)
             return whole and lance_upkeep.is_clustered(dataset, ORDERS[name])
 
     def indexes(self, version: int) -> list[dict[str, object]]:
@@ -374,13 +374,14 @@ class LanceTables:
         """Return how many rows a version has."""
         return int(self._open(name, version).count_rows())
 
-    def _open(self, name: str, version: int | None = None) -> lance.LanceDataset:
+    def _open(self, name: str, version: int | None = None, *, anew: bool = False) -> lance.LanceDataset:
+        """Open a version; `anew` as if nothing of it were in memory: to learn what is on the disk."""
         with named(f"the {name} table", "opened"):
             return lance.dataset(
                 self._place.table(name),
                 version=version,
                 storage_options=self._place.options,
-                session=self._session,
+                session=None if anew else self._session,
             )
 
 

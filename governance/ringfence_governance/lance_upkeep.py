@@ -75,26 +75,6 @@ def clean(dataset: Dataset, kept: Collection[int]) -> int:
     return int(stats.bytes_removed)
 
 
-def rows_among(
-    dataset: Dataset,
-    column: str,
-    values: Collection[str],
-    names: Sequence[str],
-    allowlist: Callable[[npt.NDArray[np.uint64]], bytes],
-) -> pa.Table:
-    """Return some columns of the rows that have one of many values in a column.
-
-    Args:
-        allowlist: Makes the mask of some row addresses.
-    """
-    every = dataset.scanner(columns=[column], with_row_address=True).to_table()
-    held = pc.is_in(every[column], value_set=pa.array(sorted(values), pa.string()))
-    addresses = every["_rowaddr"].filter(held).to_numpy()
-    mask = allowlist(addresses)
-    found: pa.Table = dataset.scanner(columns=list(names), row_addr_allowlist=mask).to_table()
-    return found
-
-
 def made_of(dataset: Dataset) -> dict[tuple[object, ...], Any]:
     """Return the fragments of a version, each by what it is made of: its number, files, sizes and deletions.
 

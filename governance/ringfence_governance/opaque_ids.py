@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from .errors import StoreError
 
 _OPAQUE = re.compile("[0-9a-f]{32}")
 IDS_PER_PREDICATE = 500
-"""How many ids one delete or look-up predicate holds."""
+"""How many ids one delete's predicate holds."""
+
+Ids: TypeAlias = Collection[str] | pa.Array | pa.ChunkedArray
+"""Opaque ids; arrays where there are many."""
 
 
 def in_batches(ids: Collection[str]) -> list[list[str]]:
@@ -22,6 +29,20 @@ def in_batches(ids: Collection[str]) -> list[list[str]]:
     return [ordered[start : start + IDS_PER_PREDICATE] for start in range(0, len(ordered), IDS_PER_PREDICATE)]
 
 
+def each_once(ids: Ids) -> pa.Array:
+    """Return ids as an array, each once.
+
+    Raises:
+        StoreError: As :func:`opaque`.
+    """
+    given = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(list(ids), pa.string())
+    made = pc.unique(given)
+    held = pc.match_substring_regex(made, rf"\A{_OPAQUE.pattern}\z")
+    if not pc.all(held, skip_nulls=False, min_count=0).as_py():
+        raise _not_opaque()
+    return made
+
+
 def opaque(ids: Collection[str]) -> Collection[str]:
     """Return ids if each is one.
 
@@ -30,7 +51,9 @@ def opaque(ids: Collection[str]) -> Collection[str]:
     """
     for row_id in ids:
         if not _OPAQUE.fullmatch(row_id):
-            raise StoreError(
-                "a row id is not opaque; expected 32 hexadecimal digits; nothing was read or written"
-            )
+            raise _not_opaque()
     return ids
+
+
+def _not_opaque() -> StoreError:
+    return StoreError("a row id is not opaque; expected 32 hexadecimal digits; nothing was read or written")

@@ -167,7 +167,7 @@ def _require_rights(
 
 def _family(ground: Ground, moment: Moment, document_id: str) -> _Family:
     tables, versions = ground.tables, moment.publication.versions
-    reached = descendants.reach(tables, versions, [document_id], ever=True).documents
+    reached, _ = descendants.made_from(tables, versions, [document_id], ever=True)
     parents = descendants.parents(tables, versions, document_id)
     rows = tables.rows_by("documents", versions["documents"], "id", reached | parents, ["atom"])
     labels = {row["id"]: moment.table.entries[row["atom"]] for row in rows}

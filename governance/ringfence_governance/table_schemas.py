@@ -81,7 +81,7 @@ class TableChange:
 
     Args:
         deleted: Row ids.
-        atoms: Row id → new atom.
+        atoms: The new atom of each row that gets one; see :func:`moved`.
         appended: Rows in the table's schema, or None.
         materialised: Write fragments that have deleted rows anew, so that no file of the new version holds them;
             an index is made anew too.
@@ -90,8 +90,15 @@ class TableChange:
     """
 
     deleted: tuple[str, ...] = ()
-    atoms: Mapping[str, int] | None = None
+    atoms: pa.Table | None = None
     appended: pa.Table | None = None
     materialised: bool = False
     clustered: bool = False
     on_progress: Callable[[str, int, int], None] | None = None
+
+
+def moved(atoms: Mapping[str, int]) -> pa.Table:
+    """Return rows with their new atoms: columns `id`, string, and `atom`, int32."""
+    return pa.table(
+        {"id": pa.array(list(atoms), pa.string()), "atom": pa.array(list(atoms.values()), pa.int32())}
+    )

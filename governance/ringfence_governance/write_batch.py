@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .descendants import CHUNK, DERIVED, DOCUMENT
 from .drafts import ChunkDraft, DocumentDraft, SourceIdentity
@@ -23,7 +24,7 @@ from .lineage_datasets import Lifecycle, Written
 from .manifest import Held, ManifestChanges, path_cell
 from .rows import cell
 from .seal import Cipher
-from .table_schemas import BLINDED, ROTATED, TABLES, WORD_COUNT, TableChange, Versions
+from .table_schemas import BLINDED, ROTATED, TABLES, WORD_COUNT, TableChange, Versions, moved
 
 
 class WriteBatch:
@@ -203,27 +204,29 @@ class WriteBatch:
         """Return what to do to each table on top of a publication."""
         gone = self._replaced | self._deleted_documents
         tables, relabelled = self._ground.tables, self._relabelled
-        chunk_ids = tables.ids_by("chunks", published["chunks"], "document_id", gone | set(relabelled))
+        chunk_ids = tables.ids_by("chunks", published["chunks"], "document_id", gone)
+        documents = moved(relabelled)
+        chunks = self._moved_with("chunks", published, "document_id", documents)
         # Whoever may no longer read a document may not count its edges either.
-        atoms = relabelled | {
-            chunk: atom for document, atom in relabelled.items() for chunk in chunk_ids[document]
-        }
-        edge_ids = tables.ids_by("edges", published["edges"], "child", atoms)
+        edges = self._moved_with("edges", published, "child", pa.concat_tables([documents, chunks]))
         changes = {
             "documents": TableChange(
-                deleted=tuple(sorted(gone)), atoms=dict(relabelled), appended=self._table("documents")
+                deleted=tuple(sorted(gone)), atoms=documents, appended=self._table("documents")
             ),
             "chunks": TableChange(
                 deleted=tuple(sorted(chunk for document in gone for chunk in chunk_ids[document])),
-                atoms={row: atom for row, atom in atoms.items() if row not in relabelled},
+                atoms=chunks,
                 appended=self._table("chunks"),
             ),
-            "edges": TableChange(
-                atoms={edge: atom for child, atom in atoms.items() for edge in edge_ids[child]},
-                appended=self._table("edges"),
-            ),
+            "edges": TableChange(atoms=edges, appended=self._table("edges")),
         }
         return {name: change for name, change in changes.items() if _does_something(change)}
+
+    def _moved_with(self, name: str, published: Versions, column: str, owners: pa.Table) -> pa.Table:
+        """Return the new atoms of the rows of a table that go with those they name in a column."""
+        found = self._ground.tables.looked_up(name, published[name], column, owners["id"], [])
+        places = pc.index_in(found[column], owners["id"].combine_chunks())
+        return pa.table({"id": found["id"], "atom": owners["atom"].take(places)})
 
     def manifest_changes(self, held: Mapping[str, Held]) -> ManifestChanges:
         """Return what this publication changes in the manifest."""
@@ -351,4 +354,5 @@ class WriteBatch:
 
 
 def _does_something(change: TableChange) -> bool:
-    return bool(change.deleted or change.atoms or change.appended is not None)
+    moves = change.atoms is not None and change.atoms.num_rows > 0
+    return bool(change.deleted or moves or change.appended is not None)

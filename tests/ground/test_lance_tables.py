@@ -12,11 +12,12 @@ import pyarrow as pa
 import pytest
 from lance.dataset import MergeInsertBuilder
 
-from ringfence_governance import lance_tables, opaque_ids
+from ringfence_governance import lance_lookups, lance_tables, opaque_ids
 from ringfence_governance.atom_sets import AtomSet
 from ringfence_governance.errors import StoreCorrupt, StoreError, WriterExpelled
 from ringfence_governance.lance_tables import LanceTables
 from ringfence_governance.table_schemas import SCHEMAS, TABLES, TableChange, Versions
+from ringfence_governance.table_schemas import moved as new_atoms
 
 COLUMNS = {"documents": ["run_id", "metadata", "text"], "edges": ["child", "parent", "kind"]}
 
@@ -69,7 +70,7 @@ class Line:
     ) -> Versions:
         change = TableChange(
             deleted=tuple(map(row_id, deleted)),
-            atoms={row_id(number): atom for number, atom in (moved or {}).items()},
+            atoms=new_atoms({row_id(number): atom for number, atom in (moved or {}).items()}),
             appended=edges(added) if added else None,
         )
         return self.tables.write(self.versions, {"edges": change})
@@ -209,7 +210,7 @@ def test_an_id_that_is_not_opaque_reaches_no_predicate(line: Line, bad: str) -> 
         lambda: line.tables.scan("edges", version, [1], [], ids=[row_id(1), bad]),
         lambda: line.tables.ids_by("edges", version, "child", [bad]),
         lambda: line.tables.write(line.versions, {"edges": TableChange(deleted=(bad,))}),
-        lambda: line.tables.write(line.versions, {"edges": TableChange(atoms={bad: 2})}),
+        lambda: line.tables.write(line.versions, {"edges": TableChange(atoms=new_atoms({bad: 2}))}),
     ]
     for attempt in attempts:
         with pytest.raises(StoreError, match="is not opaque") as caught:
@@ -234,12 +235,14 @@ def test_more_ids_than_fit_one_predicate_are_deleted_and_found(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opaque_ids, "IDS_PER_PREDICATE", 3)
+    monkeypatch.setattr(lance_lookups, "AT_ONCE", 3)
+    monkeypatch.setattr(lance_lookups, "SHARE", 0)
     line.publish(dict.fromkeys(range(20), 1))
     children = [row_id(1_000_000 + number) for number in range(20)]
     found = line.tables.ids_by("edges", line.versions["edges"], "child", children)
     assert found == {child: [row_id(number)] for number, child in enumerate(children)}
     # So many that the column is read once instead.
-    monkeypatch.setattr(lance_tables, "BATCHES_LOOKED_UP", 2)
+    monkeypatch.setattr(lance_lookups, "SHARE", 2)
     assert line.tables.ids_by("edges", line.versions["edges"], "child", children) == found
     line.publish(deleted=range(11))
     assert line.seen([1]) == line.expected([1])

@@ -11,7 +11,7 @@ import pytest
 
 from ringfence_governance.errors import StoreError
 from ringfence_governance.lance_tables import LanceTables
-from ringfence_governance.table_schemas import SCHEMAS, TableChange, Versions
+from ringfence_governance.table_schemas import SCHEMAS, TableChange, Versions, moved
 
 Damage = Callable[[Path], Any]
 
@@ -28,7 +28,7 @@ def edges(*numbers: int) -> pa.Table:
 
 CHANGES = {
     "append": TableChange(appended=edges(20, 21)),
-    "relabel": TableChange(atoms={row_id(1): 5}),
+    "relabel": TableChange(atoms=moved({row_id(1): 5})),
     "delete": TableChange(deleted=(row_id(1),)),
     "delete and append": TableChange(deleted=(row_id(2),), appended=edges(22)),
     "materialise": TableChange(deleted=(row_id(3),), materialised=True),
