@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 
 from .errors import InvalidInput
+from .witnesses import WitnessLike
 
 WITNESS_VARIABLE = "RINGFENCE_WITNESS"
 """Where checkpoints go if the one who opens the store says nothing."""
@@ -20,14 +21,14 @@ class AuditSettings:
     """How one open store keeps its log.
 
     Args:
-        witness: A file's path, or an `http://` or `https://` address; empty for none.
+        witness: A file's path, an `http://` or `https://` address, or a :class:`Witness`; empty for none.
         segment_bytes: A segment of so many bytes is followed by a new one.
         segment_seconds: So is one of this age.
         checkpoint_records: After so many records of this process a checkpoint is made.
         checkpoint_seconds: So long after a record at the latest.
     """
 
-    witness: str = ""
+    witness: WitnessLike = ""
     segment_bytes: int = 64 << 20
     segment_seconds: float = 86_400
     checkpoint_records: int = 10_000
@@ -39,6 +40,6 @@ class AuditSettings:
                 raise InvalidInput(f"{name}: found {value!r}; expected a number above 0")
 
 
-def settings(witness: str | None) -> AuditSettings:
+def settings(witness: WitnessLike | None) -> AuditSettings:
     """Return the settings for a witness; None asks the environment, an empty text is none."""
     return AuditSettings(os.environ.get(WITNESS_VARIABLE, "") if witness is None else witness)

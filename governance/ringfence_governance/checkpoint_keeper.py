@@ -22,7 +22,7 @@ from .checkpoint_file import CheckpointFile, read_line
 from .checkpoints import Checkpoint, Part, Removed
 from .errors import RingfenceError, StoreCorrupt
 from .key_store import KeyStore
-from .witnesses import HttpWitness, witness_at
+from .witnesses import Witness, as_witness, within
 
 CLOSE_TIMEOUT_S = 1.0
 """How long the end of a process waits for a witness; what is not handed over then is by the next one."""
@@ -50,6 +50,7 @@ class CheckpointKeeper:
         "_store_id",
         "_undelivered",
         "_wake",
+        "_witness",
     )
 
     def __init__(
@@ -67,8 +68,7 @@ class CheckpointKeeper:
         self._ambient = ambient
         self._log = log
         self._settings = settings
-        if settings.witness:
-            witness_at(settings.witness)
+        self._witness = as_witness(settings.witness)
         self._file = CheckpointFile(root)
         self._read_to = self._file.size()
         self._sizes: dict[str, int] = {}
@@ -93,9 +93,9 @@ class CheckpointKeeper:
         return self._file
 
     @property
-    def witness(self) -> str:
-        """Where checkpoints go; empty for nowhere."""
-        return self._settings.witness
+    def witness(self) -> Witness | None:
+        """Where checkpoints go; None for nowhere."""
+        return self._witness
 
     @property
     def public_key(self) -> str:
@@ -143,12 +143,12 @@ class CheckpointKeeper:
         Raises:
             WitnessUnavailable: It did not confirm; they are handed over at the next attempt.
         """
-        where = self._settings.witness
-        if not where:
+        witness = self._witness
+        if witness is None:
             return 0
-        witness = witness_at(where)
-        if timeout_s is not None and isinstance(witness, HttpWitness):
-            witness = HttpWitness(where, timeout_s)
+        if timeout_s is not None:
+            witness = within(witness, timeout_s)
+        where = witness.name
         with self._file.locked("sending", wait=False) as mine:
             if mine:
                 lines, _ = self._file.lines()
@@ -164,9 +164,9 @@ class CheckpointKeeper:
 
     def waiting(self) -> int:
         """Return how many checkpoints the witness has not confirmed; 0 without a witness."""
-        if not self._settings.witness:
+        if self._witness is None:
             return 0
-        return max(0, len(self._file.lines()[0]) - self._file.delivered(self._settings.witness))
+        return max(0, len(self._file.lines()[0]) - self._file.delivered(self._witness.name))
 
     def status(self) -> dict[str, object]:
         """Return how far the log is signed and witnessed, and what went wrong at the last attempt."""
@@ -174,7 +174,7 @@ class CheckpointKeeper:
         return {
             "checkpoints": 0 if last is None else last.number,
             "signed_records": 0 if last is None else last.records,
-            "witness": self._settings.witness,
+            "witness": "" if self._witness is None else self._witness.name,
             "waiting_for_witness": self.waiting(),
             "problem": self._problem or self._undelivered,
         }

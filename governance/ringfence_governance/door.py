@@ -50,6 +50,7 @@ from .reading import Answer, GrantedReader
 from .store_modes import SEALED, Mode, StoreMode
 from .subjects import Subject
 from .vector_models import VectorModel
+from .witnesses import WitnessLike
 
 if TYPE_CHECKING:
     from .audit_desk import AuditDesk
@@ -269,11 +270,11 @@ class Door:
 
         return audit_desk.open_desk(self.__ground, auditor, since=since)
 
-    def verify_log(self, auditor: Subject, *, witness: str | None = None) -> dict[str, Any]:
+    def verify_log(self, auditor: Subject, *, witness: WitnessLike | None = None) -> dict[str, Any]:
         """See :func:`log_checks.verify`."""
         return log_checks.verify(self.__ground, auditor, witness=witness)
 
-    def sign_log(self, auditor: Subject, *, witness: str | None = None) -> dict[str, Any]:
+    def sign_log(self, auditor: Subject, *, witness: WitnessLike | None = None) -> dict[str, Any]:
         """See :func:`log_checks.checkpoint`."""
         return log_checks.checkpoint(self.__ground, auditor, witness=witness)
 

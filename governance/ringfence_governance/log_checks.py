@@ -19,10 +19,10 @@ from .ground import Ground
 from .identifiers import tenant_of
 from .inspection import named_tenants_of
 from .subjects import Subject
-from .witnesses import witness_at
+from .witnesses import WitnessLike, as_witness
 
 
-def verify(ground: Ground, auditor: Subject, *, witness: str | None = None) -> dict[str, Any]:
+def verify(ground: Ground, auditor: Subject, *, witness: WitnessLike | None = None) -> dict[str, Any]:
     """Verify the log; see :func:`audit_verify.verify`.
 
     Args:
@@ -33,13 +33,13 @@ def verify(ground: Ground, auditor: Subject, *, witness: str | None = None) -> d
         WitnessUnavailable: The witness cannot be asked.
     """
     _refuse_other(ground, auditor, "log_verify")
-    where = ground.checkpoints.witness if witness is None else witness
+    asked = ground.checkpoints.witness if witness is None else as_witness(witness)
     with ground.catalog.read() as connection:
         registered = [
             str(each) for each in connection.execute(select(schema.segments.c.segment_id)).scalars()
         ]
     try:
-        lines = witness_at(where).lines() if where else None
+        lines = asked.lines() if asked is not None else None
     except RingfenceError as error:
         ground.record(auditor, "log_verify", "audit", "error", detail={"error": type(error).__name__})
         raise
@@ -54,7 +54,7 @@ def verify(ground: Ground, auditor: Subject, *, witness: str | None = None) -> d
     return {**report.to_mapping(), "public_key": ground.checkpoints.public_key}
 
 
-def checkpoint(ground: Ground, auditor: Subject, *, witness: str | None = None) -> dict[str, Any]:
+def checkpoint(ground: Ground, auditor: Subject, *, witness: WitnessLike | None = None) -> dict[str, Any]:
     """Sign all that no checkpoint covers yet, and hand it to the witness; tell of the newest checkpoint.
 
     Args:
@@ -69,8 +69,8 @@ def checkpoint(ground: Ground, auditor: Subject, *, witness: str | None = None) 
     ground.record(auditor, "log_checkpoint", "audit", "allowed")
     made = ground.checkpoints.checkpoint(sweep=True)
     waiting = ground.checkpoints.deliver()
-    if witness:
-        witness_at(witness).publish(ground.checkpoints.file.lines()[0])
+    if witness is not None and (another := as_witness(witness)) is not None:
+        another.publish(ground.checkpoints.file.lines()[0])
     return {
         "checkpoint": 0 if made is None else made.number,
         "records": 0 if made is None else made.records,

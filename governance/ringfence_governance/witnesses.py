@@ -7,39 +7,53 @@ witness that is down costs no more than the stated time and loses nothing.
 from __future__ import annotations
 
 import os
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from . import durable_files
 from .errors import InvalidInput, StoreError
 
+T = TypeVar("T")
 TIMEOUT_S = 5.0
+GIVEN_TIMEOUT_S = 30.0
+"""How long a witness that an application gave may take."""
+NAME_CHARACTERS_MAX = 2048
 BYTES_MAX = 1 << 30
 """Of what a witness may answer."""
 MEDIA_TYPE = "application/jsonl"
 
 
+@runtime_checkable
 class Witness(Protocol):
-    """Whoever keeps checkpoints elsewhere, and only ever adds to what it keeps."""
+    """Whoever keeps checkpoints elsewhere, and only ever adds to what it keeps.
+
+    An application may give one of its own. Whatever it raises, and whatever takes longer than 30 seconds, means
+    *not kept*: the lines come again. It is asked from other threads than the application's. What it is handed
+    names no person, document or label: numbers, times, digests and signatures.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the store remembers it by, to know how far it has the checkpoints; the same each time. No secret."""
 
     def publish(self, lines: Sequence[bytes]) -> None:
-        """Keep these lines; return once they are kept. A line that comes again is the same line.
+        """Keep these lines, each with its line break, in their order; return once they are kept for good.
 
-        Raises:
-            WitnessUnavailable: They may not be kept.
+        A line that comes again is the same line: it may be kept once or twice.
         """
 
     def lines(self) -> list[bytes]:
-        """Return every line that is kept, the oldest first.
+        """Return every line that is kept, the oldest first."""
 
-        Raises:
-            WitnessUnavailable: They cannot be had.
-        """
+
+WitnessLike: TypeAlias = str | Witness
+"""A file's path, an `http://` or `https://` address, an empty text for none, or a witness."""
 
 
 class WitnessUnavailable(StoreError):
@@ -51,6 +65,11 @@ class FileWitness:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self._path)
 
     def publish(self, lines: Sequence[bytes]) -> None:
         """Append the lines, durably."""
@@ -83,6 +102,11 @@ class HttpWitness:
     def __init__(self, address: str, timeout_s: float = TIMEOUT_S) -> None:
         self._address = address
         self._timeout_s = timeout_s
+
+    @property
+    def name(self) -> str:
+        """Its address."""
+        return self._address
 
     def publish(self, lines: Sequence[bytes]) -> None:
         """Send the lines."""
@@ -122,6 +146,75 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> None:
         return None
+
+
+class GivenWitness:
+    """One that an application gave: whatever it raises, or does not do in time, is *not kept*."""
+
+    def __init__(self, given: Witness, timeout_s: float = GIVEN_TIMEOUT_S) -> None:
+        self.given = given
+        self._timeout_s = timeout_s
+
+    @property
+    def name(self) -> str:
+        """Its own."""
+        return self.given.name
+
+    def publish(self, lines: Sequence[bytes]) -> None:
+        """Hand it the lines."""
+        self._within(lambda: self.given.publish(list(lines)))
+
+    def lines(self) -> list[bytes]:
+        """Ask it for all lines."""
+        found = self._within(self.given.lines)
+        if not isinstance(found, list) or not all(isinstance(line, bytes) for line in found):
+            raise WitnessUnavailable("the witness returned something else than a list of bytes")
+        return [line + b"\n" for each in found for line in each.split(b"\n") if line]
+
+    def _within(self, work: Callable[[], T]) -> T:
+        done: list[T] = []
+        failures: list[Exception] = []
+
+        def run() -> None:
+            try:
+                done.append(work())
+            except Exception as error:  # noqa: BLE001  (an application's own code raises what it likes)
+                failures.append(error)
+
+        thread = threading.Thread(target=run, name="ringfence-witness", daemon=True)
+        thread.start()
+        thread.join(self._timeout_s)
+        if failures:
+            raise WitnessUnavailable(f"the witness did not confirm ({type(failures[0]).__name__})")
+        if not done:
+            raise WitnessUnavailable(f"the witness did not answer within {self._timeout_s:g} seconds")
+        return done[0]
+
+
+def as_witness(given: WitnessLike) -> Witness | None:
+    """Return a witness; None for an empty text.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    if isinstance(given, str):
+        return witness_at(given) if given else None
+    if not isinstance(given, Witness):
+        raise InvalidInput(
+            f"witness: found {type(given).__name__}; expected a path, an address, or an object with 'name', "
+            "'publish' and 'lines'"
+        )
+    name = given.name
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_CHARACTERS_MAX:
+        raise InvalidInput(f"witness: found the name {name!r}; expected a text that is not empty")
+    return GivenWitness(given)
+
+
+def within(witness: Witness, timeout_s: float) -> Witness:
+    """Return a witness that is asked for no longer than some seconds at a time; a file is what it is."""
+    if isinstance(witness, HttpWitness):
+        return HttpWitness(witness.name, timeout_s)
+    return GivenWitness(witness.given, timeout_s) if isinstance(witness, GivenWitness) else witness
 
 
 def witness_at(where: str) -> Witness:

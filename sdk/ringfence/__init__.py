@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         WriteRefused,
     )
     from ringfence_governance.labels import Label
+    from ringfence_governance.witnesses import Witness
     from ringfence_ingest.documents import Document
     from ringfence_ingest.summary import Summary
     from ringfence_retrieval.contexts import Citation, Context, ContextPassage
@@ -61,6 +62,7 @@ _HOMES = {
         "WriteRefused",
     ),
     "ringfence_governance.labels": ("Label",),
+    "ringfence_governance.witnesses": ("Witness",),
     "ringfence_ingest.documents": ("Document",),
     "ringfence_ingest.summary": ("Summary",),
     "ringfence_retrieval.errors": ("RerankerFailed",),
@@ -110,6 +112,7 @@ __all__ = [
     "StoreBusy",
     "StoreError",
     "Summary",
+    "Witness",
     "WriteRefused",
     "__version__",
     "audit",

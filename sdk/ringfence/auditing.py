@@ -14,6 +14,8 @@ from ringfence_governance.subjects import Subject
 from .boundary import public
 
 if TYPE_CHECKING:
+    from ringfence_governance.witnesses import WitnessLike
+
     from .audit_database import AuditDatabase
 
 
@@ -43,12 +45,12 @@ class Auditing:
         return AuditDatabase(self.__door.audit_desk(self.__subject, since=since))
 
     @public
-    def verify_log(self, *, witness: str | None = None) -> dict[str, Any]:
+    def verify_log(self, *, witness: WitnessLike | None = None) -> dict[str, Any]:
         """Say, to an auditor, whether the log is what it was: complete, in order, unchanged.
 
         Args:
-            witness: A path or address whose checkpoints the log is held to; None takes the one the store was
-                opened with, an empty text none.
+            witness: A path, address or :class:`Witness` whose checkpoints the log is held to; None takes the one
+                the store was opened with, an empty text none.
 
         Returns:
             `valid`; how many records were read, and signed; each `finding` with the first bad record; and
@@ -61,11 +63,11 @@ class Auditing:
         return self.__door.verify_log(self.__subject, witness=witness)
 
     @public
-    def sign_log(self, *, witness: str | None = None) -> dict[str, Any]:
+    def sign_log(self, *, witness: WitnessLike | None = None) -> dict[str, Any]:
         """Make a checkpoint now, of all processes' records, and hand it to the witness.
 
         Args:
-            witness: Another witness that is handed all checkpoints; None for none.
+            witness: Another one that is handed all checkpoints; None for none.
 
         Raises:
             Refused: This subject may not audit his tenant's policy.

@@ -19,6 +19,7 @@ from ringfence_governance.policy_text import load_directory, shipped_default
 from ringfence_governance.store_files import default_admin
 from ringfence_governance.store_modes import Mode, StoreMode
 from ringfence_governance.subjects import Subject, local_user
+from ringfence_governance.witnesses import WitnessLike
 from ringfence_ingest.documents import Document, Source
 from ringfence_ingest.embedders import Embedder
 from ringfence_ingest.limits import BYTES_MAX
@@ -184,7 +185,7 @@ def create(
     catalog: str | None = None,
     keys: str = "file",
     storage_options: Mapping[str, str] | None = None,
-    witness: str | None = None,
+    witness: WitnessLike | None = None,
     memory: int | str | None = None,
     mode: Mode = "sealed",
     reranker: RerankerLike | None = None,
@@ -204,8 +205,9 @@ def create(
             `aws_secret_access_key`, `aws_session_token`, `aws_virtual_hosted_style_request`, `allow_http`.
             What is not given comes from the standard variables (`AWS_ENDPOINT_URL` and so on). None is
             written down.
-        witness: Where the audit log's checkpoints go: a file's path elsewhere, or an `http://` or `https://`
-            address; None asks the environment (`RINGFENCE_WITNESS`), an empty text is none.
+        witness: Where the audit log's checkpoints go: a file's path elsewhere, an `http://` or `https://`
+            address, or a :class:`Witness` of your own; None asks the environment (`RINGFENCE_WITNESS`), an
+            empty text is none.
         memory: What opened rows may take of this process's memory: bytes, or a text such as `512MiB` or `2GB`.
             None asks the environment (`RINGFENCE_MEMORY`), then takes a quarter of the machine's. Less is
             slower and gives the same answers; in an indexed store, about the same by meaning.
@@ -248,7 +250,7 @@ def open(  # noqa: A001
     embedder: str | Embedder | None = None,
     catalog: str | None = None,
     storage_options: Mapping[str, str] | None = None,
-    witness: str | None = None,
+    witness: WitnessLike | None = None,
     memory: int | str | None = None,
     mode: Mode | None = None,
     reranker: RerankerLike | None = None,
@@ -317,7 +319,7 @@ def audit(
     since: str | None = None,
     catalog: str | None = None,
     storage_options: Mapping[str, str] | None = None,
-    witness: str | None = None,
+    witness: WitnessLike | None = None,
 ) -> AuditDatabase:
     """Open a store that stands for an auditor: its lineage, rights and reads as tables, to be asked in SQL.
 

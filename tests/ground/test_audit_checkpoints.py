@@ -90,9 +90,8 @@ def test_a_witness_that_is_down_loses_nothing_and_has_all_when_it_is_back(filled
         receiver.stdout.readline()
         down.tend()
         assert (down.status()["waiting_for_witness"], down.status()["problem"]) == (0, "")
-        from ringfence_governance.witnesses import witness_at
-
-        held = witness_at(down.witness).lines()
+        assert down.witness is not None
+        held = down.witness.lines()
         receiver.kill()
     assert len(held) == 3
     assert (verified(filled, held).valid, verified(filled, held).witnessed) == (True, 3)

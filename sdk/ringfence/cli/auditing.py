@@ -97,15 +97,15 @@ def _by_files(store: str, public_key: str, witness: str | None) -> dict[str, Any
     from ringfence_governance.audit_verify import verify_files
     from ringfence_governance.bucket import is_uri
     from ringfence_governance.errors import InvalidInput
-    from ringfence_governance.witnesses import witness_at
+    from ringfence_governance.witnesses import as_witness
 
     if is_uri(store):
         raise InvalidInput(
             "store: found the address of a bucket, which holds no log; expected the folder that holds audit/",
             hint="name $RINGFENCE_HOME/STORE_ID.local, or leave --public-key out",
         )
-    where = settings(witness).witness
-    held = witness_at(where).lines() if where else None
+    asked = as_witness(settings(witness).witness)
+    held = asked.lines() if asked is not None else None
     return {**verify_files(Path(store), public_key, witnessed=held).to_mapping(), "public_key": public_key}
 
 
