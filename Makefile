@@ -31,7 +31,7 @@ READY_DEMO := $(or $(wildcard $(READY)),$(VENV)/.ready-demo)
 SETUP = $(PYTHON) tools/prepare_venv.py $(VENV) --torch='$(TORCH)' --constraints='$(CONSTRAINTS)' \
 	--pip-args='$(PIP_ARGS)'
 
-.PHONY: help venv demo test test-real lint types docs wheel bench bench-authority bench-ground bench-audit bench-indexed bench-upkeep bench-lineage test-indexed soak notebooks clean
+.PHONY: help venv demo test test-browser test-real lint types docs wheel bench bench-authority bench-ground bench-audit bench-indexed bench-upkeep bench-lineage test-indexed soak notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -43,8 +43,11 @@ demo: $(READY_DEMO) ## ingest a small firm's files, ask one question as three re
 	@$(BIN)/python examples/demo.py $(ARGS)
 
 test: $(READY) ## run the tests that need pip packages only
-	$(BIN)/python -m pytest -m 'not real and not soak' -n $(WORKERS) --dist loadfile \
+	$(BIN)/python -m pytest -m 'not real and not soak and not browser' -n $(WORKERS) --dist loadfile \
 		--no-loadscope-reorder $(ARGS)
+
+test-browser: $(READY) ## run the tests that need Chromium (apt-get install chromium), and look at pages
+	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 test-real: $(READY) ## run the tests on thousands of real documents (fetches them with npm and apt)
 	$(BIN)/python -m pytest -m real tests/real $(ARGS)

@@ -89,6 +89,7 @@ RUNS = {
     ("audit shell", ""): ["STORE", "--as", AUDITOR],
     ("audit export", ""): ["STORE", "EXPORT", "--as", AUDITOR],
     ("audit check", ""): ["EXPORTED", "--public-key", "0" * 64],
+    ("explore", ""): ["STORE", "--as", AUDITOR],
     ("log", ""): ["STORE", "--as", AUDITOR],
     ("lineage show", ""): ["STORE", "OFFER", "--as", CARL],
     ("lineage flush", ""): ["STORE", "--as", ADMIN],

@@ -13,6 +13,7 @@ PROMISED = {
     "venv",
     "demo",
     "test",
+    "test-browser",
     "test-real",
     "lint",
     "types",
@@ -56,6 +57,6 @@ def test_the_continuous_check_runs_targets_that_exist(repo: Path) -> None:
     assert os.access(script, os.X_OK)
     assert lines[0] == "#!/usr/bin/env bash"
     assert "set -euo pipefail" in lines
-    words = [line.removeprefix("make ") for line in lines if line.startswith("make ")]
+    words = [line.strip().removeprefix("make ") for line in lines if line.strip().startswith("make ")]
     assert words[-1] == "test", "its last lines are pytest's summary"
-    assert {"lint", "types", "test"} <= set(words) <= PROMISED
+    assert {"lint", "types", "test", "test-browser"} <= set(words) <= PROMISED

@@ -140,7 +140,7 @@ def test_the_tests_pass_against_the_installed_wheel(
 ) -> None:
     """Run from the user's project, with the source roots taken off pytest's path."""
     command = ["-m", "pytest", "--rootdir", str(repo), "-c", str(repo / "pyproject.toml"), "-q"]
-    command += ["-o", "pythonpath=", "-p", "no:cacheprovider", "-m", "not real and not soak"]
+    command += ["-o", "pythonpath=", "-p", "no:cacheprovider", "-m", "not real and not soak and not browser"]
     if GIVEN:
         suite = repo / "tests"
         command += ["-n", "2", "--dist", "loadfile", f"--ignore={suite / 'house'}", str(suite)]

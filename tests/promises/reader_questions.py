@@ -269,8 +269,8 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["ingest", "STORE", "/nowhere/at/all", *who]
 
 
-COMMANDS_WITHOUT_A_STORE = {"audit check", "init", "policy lint", "policy test"}
-"""Not asked of a twin: they read no store."""
+COMMANDS_WITHOUT_A_STORE = {"audit check", "explore", "init", "policy lint", "policy test"}
+"""Not asked of a twin: they read no store; `explore` prints an address alone, and its pages ask what is asked above."""
 
 
 def cli_answer(words: Iterable[str], store: Path, home: Path) -> tuple[int, str, str]:

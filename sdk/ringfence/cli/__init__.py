@@ -17,6 +17,7 @@ from . import (
     changing,
     erasing,
     explaining,
+    exploring,
     ingesting,
     keys,
     labels,
@@ -94,6 +95,7 @@ audit.command("sql")(asking.sql)
 audit.command("shell")(asking.shell)
 audit.command("export")(asking.export)
 audit.command("check")(asking.check)
+app.command("explore")(exploring.explore)
 app.add_typer(events, name="lineage")
 events.command("show")(lineage.show)
 events.command("flush")(lineage.flush)
