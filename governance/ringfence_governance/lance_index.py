@@ -197,6 +197,8 @@ def held_elsewhere(dataset: Dataset, documents: Collection[str], cells: Collecti
     size, skipped = len(next(iter(cells))), pa.array(sorted(documents), pa.string())
     for batch in dataset.scanner(columns=["document_id", ROTATED]).to_batches():
         others = batch.filter(pc.invert(pc.is_in(batch["document_id"], value_set=skipped)))
-        flat = np.asarray(others[ROTATED].flatten(), "<f4").reshape(others.num_rows, -1)
-        found |= {row[:size].tobytes() for row in flat.view(np.uint8)} & set(cells)
+        # A batch is of one fragment: there may be nothing in it but the documents that are left out.
+        if others.num_rows:
+            flat = np.asarray(others[ROTATED].flatten(), "<f4").reshape(others.num_rows, -1)
+            found |= {row[:size].tobytes() for row in flat.view(np.uint8)} & set(cells)
     return found

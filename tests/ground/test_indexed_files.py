@@ -13,7 +13,7 @@ from ringfence_governance import lance_index, lance_tables
 from ringfence_governance.errors import StoreError
 from ringfence_governance.lance_upkeep import Dataset
 
-from .every_row import fill
+from .every_row import HAL, fill
 from .indexed_worlds import DEX, agree, chunks
 from .worlds import (
     ADMIN,
@@ -124,6 +124,15 @@ def test_an_erased_row_is_in_no_index_file_and_the_certificate_says_what_was_mad
         ("vectors", 2, 2),
         ("words", 2, 2),
     }
+
+
+def test_a_document_that_lies_alone_in_its_fragment_is_erased_whatever_else_there_is(world: World) -> None:
+    for others in (0, 1):
+        world.put(*(draft(f"{n}.txt", "stays here") for n in range(others)), who=DEX)
+        (gone,) = world.put(draft("gone.txt", f"{SECRET} alone"), who=DEX)
+        (certificate,) = world.door.erase(subject(DEX), [gone], WHY)
+        assert certificate["clean"]
+        assert len(world.see(HAL).documents) == others
 
 
 def test_indexes_are_made_in_a_temporary_folder_of_the_stores_own(
