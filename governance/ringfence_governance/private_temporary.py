@@ -51,6 +51,9 @@ def private_temporary(folder: Path) -> Iterator[None]:
 
 def _emptied(folder: Path) -> None:
     try:
+        if folder.is_symlink():
+            # What lies where it leads is not the store's: it is neither emptied nor given anything to hold.
+            folder.unlink()
         folder.mkdir(mode=0o700, exist_ok=True)
         for entry in folder.iterdir():
             if entry.is_dir() and not entry.is_symlink():

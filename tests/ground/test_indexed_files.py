@@ -155,6 +155,21 @@ def test_indexes_are_made_in_a_temporary_folder_of_the_stores_own(
     assert os.environ["TMPDIR"] == str(temporary)
 
 
+def test_a_folder_of_somebody_elses_in_its_place_is_not_emptied(world: World, tmp_path: Path) -> None:
+    """Who may write the store's files lets no writer take away what lies elsewhere."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.txt").write_bytes(b"years of work")
+    own = world.path / "temporary"
+    own.rmdir()
+    own.symlink_to(tmp_path / "theirs")
+    fill(world, 0)
+    world.door.compact(subject(ADMIN))
+    assert (tmp_path / "theirs" / "thesis.txt").read_bytes() == b"years of work"
+    assert own.is_dir()
+    assert not own.is_symlink()
+    assert list(own.iterdir()) == []
+
+
 def test_without_it_lance_would_use_the_machines(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
