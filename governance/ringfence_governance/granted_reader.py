@@ -65,9 +65,10 @@ class GrantedReader:
     def room(self) -> int | None:
         """How many rows are opened at once at most before an index is asked instead; None without an index.
 
-        Of an earlier time no index is asked: it would find rows that may not leave any more.
+        Of an earlier time no index is asked: it would find rows that may not leave any more. Nor is one if nothing
+        was published since: the plan would tell that.
         """
-        indexed = self._ground.tables.mode.indexed and self._grant.standing is None
+        indexed = self._ground.tables.mode.indexed and not self._grant.at
         return self._ground.resident.room if indexed else None
 
     def indexed(self) -> IndexedRows:
@@ -77,7 +78,7 @@ class GrantedReader:
             StoreError: The store is sealed.
             Refused: The rows are of an earlier time: the indexes know too many of them.
         """
-        if self._grant.standing is not None:
+        if self._grant.at:
             raise Refused("found a grant of an earlier time; expected one of now; no index is asked of then")
         return IndexedRows(self._ground, self._grant)
 

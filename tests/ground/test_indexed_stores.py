@@ -115,6 +115,17 @@ def test_of_an_earlier_time_every_row_is_looked_at_and_no_index_is_asked(filled:
     assert 0 == readable["acme/user:nobody"] < readable[BOB] < now
 
 
+def test_an_answer_of_an_earlier_time_does_not_tell_whether_anybody_published_since(filled: World) -> None:
+    filled.clock.advance(5)
+    then = filled.clock.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    filled.clock.advance(5)
+    question = Question("pump leak of the rotor", 5, explain=True, at=then)
+    before = search(filled.door, subject(BOB), question, vector)
+    filled.put(draft("hidden.txt", "not for bob", "acme/label:payroll"), who=DEX)
+    assert BOB not in filled.door.who(subject("acme/user:olga"), filled.see(HAL).ids["hidden.txt"])["readers"]
+    assert search(filled.door, subject(BOB), question, vector) == before
+
+
 def test_rows_that_are_in_no_index_yet_are_found_and_the_index_follows(
     filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
