@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from . import audit_question
 from .audit_macros import MACROS, VIEWS
+from .audit_question import Known
 from .audit_schema import SCHEMAS, table
 from .audit_tables import AuditFacts
 from .errors import InvalidInput
@@ -72,14 +73,14 @@ class Rows:
 class AuditSession:
     """One auditor's tables."""
 
-    __slots__ = ("_connection", "_explained", "_functions", "_later", "_lock", "_reasons")
+    __slots__ = ("_connection", "_explained", "_known", "_later", "_lock", "_reasons")
 
     def __init__(self, facts: AuditFacts, as_of: str) -> None:
         self._lock = threading.Lock()
         self._connection = duckdb.connect(":memory:", config={**SETTINGS})
         empty = {name: table(name, ()) for name in (*facts.later, "reasons")}
         fill(self._connection, {**facts.tables, **empty}, as_of)
-        self._functions = _functions(self._connection)
+        self._known = _known(self._connection)
         for lock in LOCKS:
             self._connection.execute(lock)
         self._later = dict(facts.later)
@@ -111,7 +112,7 @@ class AuditSession:
         with self._lock:
             try:
                 tree = self._parsed(query)
-                names = audit_question.checked(tree, self._functions)
+                names = audit_question.checked(tree, self._known)
                 self._work_out(names)
                 self._explain(names, tree, list(parameters))
                 return self._answer(query, parameters, names)
@@ -224,10 +225,20 @@ def _insert(connection: duckdb.DuckDBPyConnection, name: str, found: pa.Table) -
         connection.unregister("arriving")
 
 
-def _functions(connection: duckdb.DuckDBPyConnection) -> Mapping[str, frozenset[str]]:
-    """Return of what kinds the functions of each name are."""
-    found: dict[str, set[str]] = {}
-    query = "SELECT DISTINCT lower(function_name), function_type FROM duckdb_functions()"
-    for name, kind in connection.execute(query).fetchall():
-        found.setdefault(name, set()).add(kind)
-    return {name: frozenset(kinds) for name, kinds in found.items()}
+def _known(connection: duckdb.DuckDBPyConnection) -> Known:
+    """Return what a question can name: functions, the tables that were made here, and those of DuckDB itself."""
+    kinds: dict[str, set[str]] = {}
+    functions = "SELECT DISTINCT lower(function_name), function_type FROM duckdb_functions()"
+    for name, kind in connection.execute(functions).fetchall():
+        kinds.setdefault(name, set()).add(kind)
+    relations = """
+    SELECT lower(table_name), internal FROM duckdb_tables()
+    UNION ALL SELECT lower(view_name), internal FROM duckdb_views()"""
+    names: dict[bool, set[str]] = {False: set(), True: set()}
+    for name, internal in connection.execute(relations).fetchall():
+        names[bool(internal)].add(name)
+    return Known(
+        {name: frozenset(found) for name, found in kinds.items()},
+        frozenset(names[False]),
+        frozenset(names[True]),
+    )

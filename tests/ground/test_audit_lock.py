@@ -70,6 +70,19 @@ ATTACKS = [
     "FROM pandas_scan(1)",
     "FROM duckdb_settings()",
     "EXPLAIN ANALYZE DELETE FROM records",
+    # DuckDB's own views tell settings: the process's home folder, a proxy of its environment with the password.
+    "FROM pg_settings",
+    "FROM pg_catalog.pg_settings",
+    "FROM system.pg_catalog.pg_settings",
+    "SHOW http_proxy",
+    "FROM (SHOW secret_directory)",
+    "SUMMARIZE pg_settings",
+    "SELECT (SELECT min(setting) FROM pg_settings) FROM labels",
+    "WITH pg_settings AS (SELECT 1) FROM pg_settings",
+    "SELECT * FROM (WITH pg_settings AS (SELECT 1) FROM pg_settings), pg_settings",
+    "WITH labels AS (SELECT 1) FROM pg_catalog.labels",
+    "FROM duckdb_logs",
+    "FROM information_schema.tables",
     "SELECT * FROM documents WHERE id IN (SELECT content FROM read_text('/etc/passwd'))",
 ]
 
@@ -81,6 +94,25 @@ def test_what_reaches_beyond_the_tables_is_refused(attack: str, desk: AuditDesk,
         desk.ask(attack.replace("STOLEN", str(stolen)))
     assert not stolen.exists()
     assert rows(desk, "SELECT count(*) AS n FROM records")[0]["n"] > 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SHOW TABLES",
+        "SHOW ALL TABLES",
+        "SHOW labels",
+        "DESCRIBE labels",
+        "SUMMARIZE labels",
+        "FROM memory.main.labels",
+        'FROM main."LABELS"',
+        "WITH few AS (FROM labels), fewer AS (FROM few) SELECT (SELECT count(*) FROM Fewer)",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 3) FROM n",
+        "SELECT * FROM documents JOIN objects ON objects.id = documents.id",
+    ],
+)
+def test_the_auditors_own_tables_may_be_named_in_every_way(query: str, desk: AuditDesk) -> None:
+    assert desk.ask(query).rows
 
 
 BY_ITSELF = [
