@@ -14,7 +14,7 @@ from typing import Any
 
 from . import audit_export, audit_tables, authority, checkpoints, rows
 from .audit_macros import MACROS
-from .audit_scope import AuditScope, refuse_narrowed, scope
+from .audit_scope import AuditScope, Opened, refuse_narrowed, scope
 from .audit_session import AuditSession, Rows
 from .errors import InvalidInput, RecheckFailed
 from .ground import Ground
@@ -29,27 +29,25 @@ QUESTIONS: Mapping[str, str] = {macro.call: macro.answers for macro in MACROS}
 class AuditDesk:
     """One auditor's tables, and what he may ask of them with."""
 
-    __slots__ = ("_auditor", "_ground", "_named", "_rows", "_scope", "_session", "as_of", "at")
+    __slots__ = ("_auditor", "_ground", "_opened", "_rows", "_session", "as_of", "at")
 
     def __init__(
         self,
         ground: Ground,
         auditor: Subject,
-        scope: AuditScope,
-        named: frozenset[int],
+        opened: Opened,
         session: AuditSession,
         rows: Sequence[tuple[str, int]],
         as_of: str,
     ) -> None:
         self._ground = ground
         self._auditor = auditor
-        self._scope = scope
-        self._named = named
+        self._opened = opened
         self._session = session
         self._rows = rows
         self.as_of = as_of
         """An opaque handle: equal for equal labels and rows."""
-        self.at = scope.grant.now
+        self.at = opened.scope.grant.now
         """When it was opened, UTC."""
 
     def __repr__(self) -> str:
@@ -71,7 +69,7 @@ class AuditDesk:
         """
 
         def work(reader: GrantedReader) -> Answer[Rows | InvalidInput]:
-            refuse_narrowed(self._ground, self._scope, reader.grant, self._named)
+            refuse_narrowed(self._ground, self._opened, reader.grant)
             try:
                 found: Rows | InvalidInput = self._session.ask(query, parameters)
             except InvalidInput as error:
@@ -101,7 +99,7 @@ class AuditDesk:
         audit_export.checked_place(path)
 
         def work(reader: GrantedReader) -> Answer[dict[str, Any]]:
-            refuse_narrowed(self._ground, self._scope, reader.grant, self._named)
+            refuse_narrowed(self._ground, self._opened, reader.grant)
             tables = self._session.tables()
             key = checkpoints.signing_key(self._ground.keys)
             counts = {name: found.num_rows for name, found in sorted(tables.items())}
@@ -134,14 +132,16 @@ def open_desk(ground: Ground, auditor: Subject, *, since: str | None = None) -> 
         names, named = _names(ground, own)
         facts = audit_tables.facts(ground, own, names, since or "")
         table = reader.grant.table.by_id
+        nodes = facts.tables["nodes"].to_pylist()
         left = [
-            (row["id"], table[row["label"]].atom)
-            for row in facts.tables["nodes"].to_pylist()
-            if row["kind"] in ("document", "passage")
+            (row["id"], table[row["label"]].atom) for row in nodes if row["kind"] in ("document", "passage")
         ]
 
+        told = frozenset(row["id"] for row in nodes if row["kind"] == "document")
+        opened = Opened(own, told, frozenset(names), named)
+
         def finish(as_of: str) -> AuditDesk:
-            return AuditDesk(ground, auditor, own, named, AuditSession(facts, as_of), left, as_of)
+            return AuditDesk(ground, auditor, opened, AuditSession(facts, as_of), left, as_of)
 
         counts = {name: found.num_rows for name, found in sorted(facts.tables.items())}
         return Answer(left, finish, plan="audit_open", counts={**counts, "names": len(names)})

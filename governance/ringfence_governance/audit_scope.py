@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import authority
+from . import authority, rows
 from .atom_sets import AtomSet
 from .errors import Refused
 from .grants import Grant
@@ -63,23 +63,52 @@ def scope(grant: Grant) -> AuditScope:
     return AuditScope(grant, whole, {atom: grant.table.entries[atom] for atom in grant.atoms})
 
 
-def refuse_narrowed(ground: Ground, opened: AuditScope, now: Grant, named: frozenset[int]) -> None:
+@dataclass(frozen=True, slots=True, repr=False)
+class Opened:
+    """What an auditor was told of when he opened his tables.
+
+    Args:
+        scope: By which rights.
+        documents: Those that are told.
+        named: Those of them whose names are told.
+        named_atoms: The labels those were under.
+    """
+
+    scope: AuditScope
+    documents: frozenset[str]
+    named: frozenset[str]
+    named_atoms: frozenset[int]
+
+
+def refuse_narrowed(ground: Ground, opened: Opened, now: Grant) -> None:
     """Let nobody ask on what was opened with rights that he has no more, or before an erasure.
 
     Args:
-        opened: What was opened.
         now: A grant to audit, made now.
-        named: Atoms of the documents whose names stand in it.
 
     Raises:
-        Refused: A right that was there is gone, or a document that was there is erased.
+        Refused: A right that was there is gone, be it by a document's new label, or a document is erased.
     """
-    kept = opened.grant.atoms <= now.atoms and (not opened.whole or scope(now).whole)
-    if named and kept:
+    before = opened.scope.grant
+    kept = before.atoms <= now.atoms and (not opened.scope.whole or scope(now).whole)
+    moved = before.publication.versions["documents"] != now.publication.versions["documents"]
+    if kept and moved:
+        kept = not _left(ground, now, opened.documents)
+    if kept and opened.named:
         readable = ground.grant(now.subject, "read")
-        ground.issued.withdraw(readable)
-        kept = named <= readable.atoms
+        try:
+            kept = opened.named_atoms <= readable.atoms
+            kept = kept and not (moved and _left(ground, readable, opened.named))
+        finally:
+            ground.issued.withdraw(readable)
     if not kept:
         raise Refused("what may be audited changed since this was opened", hint="open it anew")
-    if now.erased != opened.grant.erased:
+    if now.erased != before.erased:
         raise Refused("something was erased since this was opened", hint="open it anew")
+
+
+def _left(ground: Ground, grant: Grant, documents: frozenset[str]) -> bool:
+    """Say whether one of some documents is there under a label that a grant does not cover."""
+    missing = documents - {document for _, document, _ in rows.run_ids(ground, grant)}
+    version = grant.publication.versions["documents"]
+    return bool(missing) and bool(ground.tables.rows_by("documents", version, "id", missing, []))

@@ -277,6 +277,40 @@ def test_who_lost_a_right_is_told_nothing_more_by_what_he_opened_before(
     assert filled.records()[-1]["outcome"] == "refused"
 
 
+@pytest.mark.parametrize(
+    ("opener", "start", "end"),
+    [
+        # He may not audit the new label; she may not read under it, and has been told the name.
+        (OTTO, PROJECT, PAYROLL),
+        (OLGA, "acme/label:staff", PAYROLL),
+    ],
+)
+def test_who_lost_a_document_by_its_new_label_is_told_nothing_more_by_what_he_opened_before(
+    filled: World, opener: str, start: str, end: str
+) -> None:
+    (stays, moves) = filled.put(
+        draft("stays.txt", "stays", start), draft("moves.txt", "moves", start), who=DEX
+    )
+    desk = filled.door.audit_desk(subject(opener))
+    filled.put(draft("other.txt", "of others", PAYROLL), who=DEX)
+    with filled.ingestion(DEX) as ingestion:
+        ingestion.remove("stays.txt")
+    assert {stays, moves} <= {row["id"] for row in rows(desk, "FROM documents")}
+    filled.door.relabel(subject(DEX), moves, end, WHY)
+    for _ in range(2):
+        with pytest.raises(Refused, match="changed since"):
+            desk.ask("FROM documents WHERE id = ?", [moves])
+    again = filled.door.audit_desk(subject(opener))
+    assert rows(again, "FROM documents WHERE id = ? AND path IS NOT NULL", moves) == []
+
+
+def test_a_document_that_got_a_label_he_may_audit_too_ends_nothing(filled: World) -> None:
+    (moves,) = filled.put(draft("moves.txt", "moves", PROJECT), who=DEX)
+    desk = filled.door.audit_desk(subject(OLGA))
+    filled.door.relabel(subject(DEX), moves, PAYROLL, WHY)
+    assert [row["label"] for row in rows(desk, "FROM documents WHERE id = ?", moves)] == [PROJECT]
+
+
 def test_after_an_erasure_it_is_opened_anew(filled: World) -> None:
     document = filled.see(DORA).ids["pay/salaries.txt"]
     desk = filled.door.audit_desk(subject(OLGA))
