@@ -2,7 +2,7 @@
 
 Promise: the labels he may audit by Casbin, and the changes of policy only if he
 may audit his tenant's policy; of the rest of his tenant numbers, and of another
-tenant nothing, not even a number.
+tenant nothing, not even a number, but for the chain of the log: it is one log.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from . import erasure_proof, runs
+from . import erasure_proof, inspection, publications, runs
 from .audit_access import Reasoning, reasons, spans
 from .audit_documents import Erased, document_labels, erased
 from .audit_lineage import Lineage, lineage
@@ -245,7 +245,10 @@ def _erasure(ground: Ground, each: Erased) -> tuple[object, ...]:
 
 def _kept(ground: Ground, scope: AuditScope, past: History, log: Reads) -> Iterable[tuple[object, ...]]:
     held = {name: ground.tables.held(name) for name in ("documents", "chunks", "edges")}
-    for at, publication in past.publications if scope.whole else ():
+    told = _publications(ground, scope, past)
+    for at, publication in past.publications:
+        if publication.sequence not in told:
+            continue
         there = all(publication.versions[name] in versions for name, versions in held.items())
         yield "publication", str(publication.sequence), at, None, "kept" if there else "removed"
     removed = {part.segment: part for part in log.parts if part.removed}
@@ -257,6 +260,17 @@ def _kept(ground: Ground, scope: AuditScope, past: History, log: Reads) -> Itera
         yield "log segment", segment, min(found), max(found), "kept"
     for segment, part in sorted(removed.items()):
         yield "log segment", segment, None, _second(part.at), f"removed; its {part.to} records are signed"
+
+
+def _publications(ground: Ground, scope: AuditScope, past: History) -> frozenset[int]:
+    """Return the numbers of the publications of the auditor's tenant; of all, if he may know what each tenant does."""
+    if not scope.whole:
+        return frozenset()
+    if inspection.may_know_sizes(ground.moment(), scope.grant.subject):
+        return frozenset(publication.sequence for _, publication in past.publications)
+    own = [each.run_id for each in runs.rows(ground) if not each.who or tenant_of(each.who) == scope.tenant]
+    with ground.catalog.read() as connection:
+        return publications.made_by(connection, own)
 
 
 def _reasons(

@@ -86,6 +86,18 @@ def until(connection: Connection, sequence: int) -> tuple[tuple[str, Publication
     return tuple((str(row.at), _publication(row)) for row in rows)
 
 
+def made_by(connection: Connection, run_ids: Collection[str]) -> frozenset[int]:
+    """Return the numbers of the publications that some runs made."""
+    columns = schema.publications.c
+    wanted = sorted(run_ids)
+    batches = [wanted[start : start + RUNS_AT_ONCE] for start in range(0, len(wanted), RUNS_AT_ONCE)]
+    return frozenset(
+        int(sequence)
+        for some in batches
+        for sequence in connection.execute(select(columns.sequence).where(columns.run_id.in_(some))).scalars()
+    )
+
+
 def newest_by(connection: Connection, run_ids: Collection[str]) -> dict[str, int]:
     """Return the number of the newest publication of each run that made one."""
     columns = schema.publications.c

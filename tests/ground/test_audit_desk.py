@@ -73,6 +73,22 @@ def test_nothing_of_another_tenant_is_in_any_table(desk: AuditDesk) -> None:
     assert [word for word in OTHERS if word in told] == []
 
 
+def test_when_another_tenant_writes_is_in_no_table(filled: World) -> None:
+    def told() -> list[dict[str, Any]]:
+        desk = filled.door.audit_desk(subject(OLGA))
+        # Not what her own asking adds to.
+        names = [name for name in SCHEMAS if not name.startswith(("about", "log_", "record"))]
+        found = [row for name in names for row in rows(desk, f"FROM {name}")]
+        return [row for row in found if row.get("what") != "log segment"]
+
+    filled.put(draft("own.txt", "of the tenant's own", PAYROLL), who=DEX)
+    before = told()
+    assert len([row for row in before if row.get("what") == "publication"]) > 2
+    filled.clock.advance(5)
+    filled.put(draft("plans.txt", "of others", "borealis/label:plans"), who="borealis/user:bo")
+    assert told() == before
+
+
 def test_the_path_of_a_document_is_there_for_who_may_read_it_and_for_no_other(used: World) -> None:
     assert {row["path"] for row in rows(used.door.audit_desk(subject(OLGA)), "FROM documents")} == {
         "public.txt",
