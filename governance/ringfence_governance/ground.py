@@ -235,9 +235,12 @@ class Ground:
             )
         )
 
-    def query_digest(self, text: str) -> str:
-        """Return the keyed digest of a query, for the record; empty for an empty text."""
-        return digest(self.store_key("query"), text) if text else ""
+    def query_digest(self, person: str, text: str) -> str:
+        """Return the keyed digest of a query, for the record; empty for an empty text.
+
+        It is the person's own: who reads the log cannot try by questions of his own what others asked.
+        """
+        return digest(self.store_key("query"), "question", person, text) if text else ""
 
     def store_key(self, purpose: str) -> bytes:
         """Return one of the store's own keys, which stand as long as the store; opened once."""

@@ -76,7 +76,7 @@ def _record(
         rows=[row for row, _ in left.rows],
         given=left.given,
         rules=_deciding_rules(ground, grant, left.rows),
-        query=ground.query_digest(left.query),
+        query=ground.query_digest(grant.subject.person, left.query),
         plan=left.plan,
         counts=dict(left.counts),
         detail={**_detail(error), **asked_at(grant.at)},

@@ -111,7 +111,9 @@ def test_a_query_stands_in_it_as_a_keyed_digest_alone(filled: World) -> None:
         return str(last(filled)["query"])
 
     first = ask(HAL, "what does dora earn")
-    assert first == ask(BOB, "what does dora earn") != ask(HAL, "what does hal earn")
+    assert first == ask(HAL, "what does dora earn") != ask(HAL, "what does hal earn")
+    # Nobody finds out by asking the same himself.
+    assert first != ask(BOB, "what does dora earn")
     assert first not in {hashlib.sha256(b"what does dora earn").hexdigest(), ""}
     assert ask(HAL, "") == ""
 
