@@ -97,7 +97,8 @@ def reasons(
     """Yield why subjects may, or may not, read under labels now: without a purpose, and with each that lets in.
 
     Args:
-        subjects: None for all that the policy or a label names; of others nothing is yielded.
+        subjects: None for all that the policy or a label names, or of some labels' auditor for those who may; of
+            others nothing is yielded.
         labels: Their ids; None for all of the scope.
 
     Raises:
@@ -116,10 +117,15 @@ def reasons(
         )
     for entry in entries:
         found = listings.who_may(grant.snapshot, grant.table, entry, "read", grant.now)
-        asked = [(actor, "") for actor in sorted(actors)]
-        asked += [
-            (actor, purpose) for purpose, held in found.purposes.items() for actor in held if actor in actors
-        ]
+        by_purpose = [(actor, purpose) for purpose, held in found.purposes.items() for actor in held]
+        # Whom else the tenant has, who may audit some labels is not told: he can ask of one whom he knows.
+        plain = (
+            actors
+            if subjects is not None or scope.whole
+            else {*found.readers, *(who for who, _ in by_purpose)}
+        )
+        asked = [(actor, "") for actor in sorted(plain)]
+        asked += [each for each in by_purpose if each[0] in actors]
         for actor, purpose in asked:
             explained = authority.explain(
                 grant.snapshot,

@@ -135,6 +135,17 @@ def test_who_may_audit_one_label_is_told_of_it_alone_and_of_the_rest_a_number(us
     assert [each for each in [*others, "payroll", "hr", "merger"] if each in told] == []
 
 
+def test_who_may_audit_one_label_learns_no_names_but_of_those_who_may_read_under_it(used: World) -> None:
+    desk = used.door.audit_desk(subject(OTTO))
+    document = rows(desk, "FROM documents")[0]["id"]
+    (denied,) = rows(desk, "SELECT decision, rule FROM why(?, ?)", HAL, document)
+    assert denied == {"decision": "deny", "rule": None}
+    named = {row["subject"] for row in rows(used.door.audit_desk(subject(OTTO)), "FROM reasons")}
+    assert named == {row["subject"] for row in rows(desk, "FROM access WHERE until IS NULL")}
+    everybody = {row["subject"] for row in rows(used.door.audit_desk(subject(OLGA)), "FROM reasons")}
+    assert named < everybody
+
+
 def test_what_was_made_under_other_labels_is_a_number(filled: World) -> None:
     filled.add("p", ADMIN, "acme", "*", "read", "any", "*", "-", "-", "allow")
     filled.add("p", ADMIN, "acme", "*", "declassify", "any", "*", "-", "-", "allow")
