@@ -175,11 +175,11 @@ def _answered_granted(
             Left(query, each.rows, _given(ground, reader, each.documents), each.plan, each.counts)
             for query, each in zip(queries, answers, strict=True)
         ]
-    except InvalidInput:
-        raise
     except Outdated:
         raise _Moved from None
     except RingfenceError as error:
+        # Also a question that is refused once its rows were looked at: that his cursor is another's, or that what
+        # he may read has changed, is an answer.
         _refuse_moved(ground, grant, error)
         append(nothing, error)
         raise

@@ -97,6 +97,15 @@ def refusal(world: World, who: Subject, question: Question) -> str:
     return str(told.value)
 
 
+def test_a_cursor_that_is_refused_leaves_a_record_of_no_row(stocked: World) -> None:
+    cursor = ask(stocked, BOB, "hybrid", 5).cursor
+    before = len(stocked.records())
+    refusal(stocked, subject(HAL), Question("pump", 5, cursor=cursor))
+    (record,) = stocked.records()[before:]
+    assert (record["chain"][0]["actor"], record["verb"], record["outcome"]) == (HAL, "search", "error")
+    assert (record["rows"], record["detail"]) == ([], {"error": "InvalidInput"})
+
+
 def test_a_cursor_of_somebody_else_or_of_another_question_and_one_that_is_none_are_one_answer(
     shared: World, tmp_path: Path
 ) -> None:
