@@ -3,7 +3,7 @@
 Promise: what he opens is what stood at one catalog number, and shows nothing
 that came later. Each question is authorised anew and recorded before its answer
 leaves; one who lost a right that he opened it with is told nothing more by it,
-and after an erasure it must be opened anew.
+and after an erasure of what he opened it must be opened anew.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class AuditDesk:
         """Return what a question gives. See :meth:`AuditSession.ask`.
 
         Raises:
-            Refused: He may not audit any more what he opened, or something was erased since.
+            Refused: He may not audit any more what he opened, or a document in it was erased since.
             InvalidInput: As :meth:`AuditSession.ask`; recorded like an answer.
         """
 

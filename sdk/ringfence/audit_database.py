@@ -119,7 +119,7 @@ class AuditDatabase:
             parameters: Values for each `?` in it.
 
         Raises:
-            Refused: A right that this was opened with is gone, or something was erased since: open it anew.
+            Refused: A right that this was opened with is gone, or a document in it was erased since: open it anew.
             InvalidInput: It is no single SELECT, calls what may not be called, fails, or gives too many rows.
             AuditUnavailable: No record, no answer.
         """

@@ -338,6 +338,15 @@ def test_a_document_that_got_a_label_he_may_audit_too_ends_nothing(filled: World
     assert [row["label"] for row in rows(desk, "FROM documents WHERE id = ?", moves)] == [PROJECT]
 
 
+def test_what_others_erase_is_not_told_by_what_an_auditor_opened(filled: World) -> None:
+    document = filled.see(DORA).ids["pay/salaries.txt"]
+    filled.put(draft("own.txt", "of the project", PROJECT), who=DEX)
+    desk = filled.door.audit_desk(subject(OTTO))
+    before = rows(desk, "FROM documents")
+    filled.door.erase(subject(DEX), [document], WHY)
+    assert rows(desk, "FROM documents") == before != []
+
+
 def test_after_an_erasure_it_is_opened_anew(filled: World) -> None:
     document = filled.see(DORA).ids["pay/salaries.txt"]
     desk = filled.door.audit_desk(subject(OLGA))
