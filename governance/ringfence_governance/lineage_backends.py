@@ -141,9 +141,10 @@ def whole_lines(path: Path) -> None:
     """Make the file if there is none, and cut off half a line that a process that died has left.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written, or is a link.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    # Through a link it would be another's file that is cut off, and written to.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
         end = file.seek(0, os.SEEK_END)
         if end == 0:

@@ -312,6 +312,19 @@ def test_half_a_line_of_a_dead_process_is_cut_off_and_its_event_comes_whole(worl
     assert [event["eventType"] for event in events(world)] == ["START", "RUNNING", "COMPLETE"] * 2
 
 
+def test_a_link_in_the_files_place_leads_no_writer_to_anothers_file(world: World, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.txt"
+    theirs.write_bytes(b"one line\nand half a")
+    events = world.path / "lineage" / "openlineage.jsonl"
+    events.unlink(missing_ok=True)
+    events.symlink_to(theirs)
+    world.put(draft("a.txt", "words"))
+    assert theirs.read_bytes() == b"one line\nand half a"
+    assert world.ground.lineage.status()["waiting"]
+    events.unlink()
+    assert not world.ground.lineage.flush()["waiting"]
+
+
 def test_a_file_that_cannot_be_written_stops_no_run_and_misses_nothing(world: World) -> None:
     path = events_file(world)
     path.mkdir()
