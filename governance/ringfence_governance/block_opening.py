@@ -20,6 +20,7 @@ import pyarrow as pa
 from sqlalchemy import select
 
 from . import catalog_schema as schema
+from . import stopping
 from .catalog import NEW_LABEL
 from .document_facts import with_facts
 from .errors import Refused, StoreCorrupt
@@ -107,6 +108,7 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
             open. Nothing is kept.
         ErasedRow: A row is of an erased document. Nothing is kept.
     """
+    stopping.check()
     atoms = {part.atom for part in parts}
     refuse_outside(grant, atoms)
     version = grant.publication.versions["chunks"]
@@ -163,6 +165,7 @@ def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage])
     }
     found = []
     for each in sealed:
+        stopping.check()
         chunk, document = each.chunk, each.document
         where = (document["id"], document["atom"])
         span = json.loads(_open(ground, keys, "chunks", chunk, *where, "metadata"))
@@ -245,6 +248,7 @@ def _opened(
     terms: list[list[str]] = []
     columns = (found[name].to_pylist() for name in ("id", "document_id", "atom", *OPENED))
     for chunk_id, document_id, atom, vector, words in zip(*columns, strict=True):
+        stopping.check()
         cipher = keys.cipher(document_id, atom)
         vectors.append(cipher.open(vector, cell(ground.store_id, "chunks", document_id, chunk_id, "vector")))
         place = cell(ground.store_id, "chunks", document_id, chunk_id, "terms")

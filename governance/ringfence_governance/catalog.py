@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, func, insert, select
 
-from . import catalog_migrations
+from . import catalog_migrations, stopping
 from . import catalog_schema as schema
 from .ambient import Ambient
 from .database import Database
@@ -99,7 +99,7 @@ class Catalog:
 
         Other processes, and other doors to the store, are not held back.
         """
-        with self._changing:
+        with stopping.holding(self._changing):
             yield
 
     def sequence(self, connection: Connection) -> int:

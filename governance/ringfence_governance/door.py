@@ -47,6 +47,7 @@ from .labels import NamedLabel
 from .policy_rows import Row, Rule
 from .policy_text import PolicyBundle
 from .reading import Answer, GrantedReader
+from .stopping import TimeLimit
 from .store_modes import SEALED, Mode, StoreMode
 from .subjects import Subject
 from .vector_models import VectorModel
@@ -180,9 +181,10 @@ class Door:
         *,
         query: str = "",
         at: str | None = None,
+        limit: TimeLimit | None = None,
     ) -> T:
         """Carry out one read for a subject. See :func:`reading.read`."""
-        return reading.read(self.__ground, subject, verb, work, query=query, at=at)
+        return reading.read(self.__ground, subject, verb, work, query=query, at=at, limit=limit)
 
     def read_many(
         self,
@@ -192,9 +194,10 @@ class Door:
         queries: Sequence[str],
         *,
         at: str | None = None,
+        limit: TimeLimit | None = None,
     ) -> tuple[T, ...]:
         """Carry out several reads for a subject with one grant. See :func:`reading.read_many`."""
-        return reading.read_many(self.__ground, subject, verb, work, queries, at=at)
+        return reading.read_many(self.__ground, subject, verb, work, queries, at=at, limit=limit)
 
     def ingestion(
         self,

@@ -10,6 +10,8 @@
     ├── Refused                 the subject may not do this; says nothing of what exists
     ├── NotReadable             unknown and unreadable are this one answer
     ├── Gone                    what stood at that time is not kept any more, for nobody
+    ├── TimedOut                a read took longer than its caller allows: ask for less, or allow more
+    ├── Cancelled               its caller waits for a read no more
     ├── WriteRefused            a row lacks label, run or lineage, or would lower a label
     ├── StoreError              the store itself: open the right one, or repair it
     │   ├── StoreVersionMismatch
@@ -101,6 +103,23 @@ class Gone(RingfenceError):
             f"at: found {at!r}; the rows of that time are not kept any more",
             hint="ask of a later time, or leave it out to ask of now",
         )
+
+
+class TimedOut(RingfenceError):
+    """A read took longer than its caller allows. Nothing left."""
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(
+            f"timeout: found no answer within {timeout:g} s; nothing left",
+            hint="allow more time, or ask for less; the first question opens what later ones find open",
+        )
+
+
+class Cancelled(RingfenceError):
+    """A read was ended by its caller. Nothing left."""
+
+    def __init__(self) -> None:
+        super().__init__("the read was cancelled; nothing left")
 
 
 class WriteRefused(RingfenceError):

@@ -16,7 +16,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from . import block_opening
+from . import block_opening, stopping
 from .blinding import Blinding
 from .errors import StoreCorrupt, StoreError
 from .grants import Grant
@@ -127,6 +127,7 @@ class IndexedRows:
 
     def _held(self, tokens: str) -> tuple[Addresses, npt.NDArray[np.int32]]:
         """Return address and atom of every row that holds one of some tokens, by address."""
+        stopping.check()
         parts = self._ground.tables.holding(self._version, self._grant.atoms, tokens)
         # What a token is in needs no key: so this is the guard behind the filter.
         block_opening.refuse_outside(self._grant, {part.atom for part in parts})

@@ -12,16 +12,18 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from . import as_of, authority, past_grants, read_records
+from . import as_of, authority, past_grants, read_records, stopping
 from .errors import (
+    Cancelled,
     InvalidInput,
     RecheckFailed,
     RingfenceError,
     StoreBusy,
+    TimedOut,
 )
 from .floors import given_digest
 from .granted_reader import GrantedReader
@@ -30,6 +32,7 @@ from .ground import Ground
 from .past_moments import checked_time
 from .read_records import Left
 from .resident import Outdated
+from .stopping import TimeLimit
 from .subjects import Subject
 
 __all__ = ["Answer", "GrantedReader", "read", "read_many"]
@@ -71,6 +74,7 @@ def read(
     action: str = "read",
     query: str = "",
     at: str | None = None,
+    limit: TimeLimit | None = None,
 ) -> T:
     """Carry out one read for a subject.
 
@@ -79,15 +83,19 @@ def read(
         work: Finds the answer with a granted reader; may be called again if the store changes.
         query: What was asked, recorded as a keyed digest.
         at: UTC, `YYYY-MM-DDTHH:MM:SSZ`: the rows as they stood then, under the rights of now; None for now.
+        limit: When it is to stop; None for never.
 
     Raises:
         InvalidInput: The time is malformed or to come.
+        TimedOut, Cancelled: It was to stop; recorded.
         Gone: What stood then is kept for nobody any more; recorded.
         NotReadable: As `work` raises it; recorded as a refusal.
         AuditUnavailable: No record, no result.
         StoreBusy: The store changed at every attempt.
     """
-    (found,) = read_many(ground, subject, verb, lambda reader: [work(reader)], [query], action=action, at=at)
+    (found,) = read_many(
+        ground, subject, verb, lambda reader: [work(reader)], [query], action=action, at=at, limit=limit
+    )
     return found
 
 
@@ -100,32 +108,48 @@ def read_many(
     *,
     action: str = "read",
     at: str | None = None,
+    limit: TimeLimit | None = None,
 ) -> tuple[T, ...]:
     """Carry out several reads for a subject with one grant; each has a record of its own, durable before any leaves.
 
     Args:
         work: Finds the answers, one for each of `queries`, in their order.
-        at: As of :func:`read`.
+        at, limit: As of :func:`read`.
 
     Raises:
-        InvalidInput, Gone, NotReadable, AuditUnavailable, StoreBusy: As of :func:`read`; then none leaves.
+        InvalidInput, Gone, NotReadable, AuditUnavailable, StoreBusy, TimedOut, Cancelled: As of :func:`read`; then
+            none leaves.
     """
     started = time.monotonic()
     asked = checked_time(at) or ""
-    for attempt in range(ATTEMPTS_MAX):
-        beside = attempt < ATTEMPTS_BESIDE_CHANGES
-        with nullcontext() if beside else ground.catalog.held_still():
-            grant = ground.grant(subject, action, at=asked)
-            try:
-                return _answered(ground, grant, verb, queries, work, started)
-            except _Moved:
-                continue
-            finally:
-                ground.issued.withdraw(grant)
-    ground.record(
-        subject, verb, action, "error", detail={"error": StoreBusy.__name__, **read_records.asked_at(asked)}
-    )
-    raise StoreBusy(f"the store changed during all {ATTEMPTS_MAX} attempts to read it; try again")
+    with stopping.within(limit):
+        for attempt in range(ATTEMPTS_MAX):
+            with ExitStack() as still:
+                try:
+                    if attempt >= ATTEMPTS_BESIDE_CHANGES:
+                        still.enter_context(ground.catalog.held_still())
+                    stopping.check()
+                except (TimedOut, Cancelled) as error:
+                    _record_end(ground, subject, verb, action, asked, error)
+                    raise
+                grant = ground.grant(subject, action, at=asked)
+                try:
+                    return _answered(ground, grant, verb, queries, work, started)
+                except _Moved:
+                    continue
+                finally:
+                    ground.issued.withdraw(grant)
+    busy = StoreBusy(f"the store changed during all {ATTEMPTS_MAX} attempts to read it; try again")
+    _record_end(ground, subject, verb, action, asked, busy)
+    raise busy
+
+
+def _record_end(
+    ground: Ground, subject: Subject, verb: str, action: str, asked: str, error: RingfenceError
+) -> None:
+    """Record how a read ended that has no grant any more."""
+    detail = {"error": type(error).__name__, **read_records.asked_at(asked)}
+    ground.record(subject, verb, action, "error", detail=detail)
 
 
 class _Moved(Exception):
@@ -167,6 +191,7 @@ def _answered_granted(
     nothing = [Left(query) for query in queries]
     try:
         answers = work(reader)
+        stopping.check()
         _recheck(
             grant, {atom for each in answers for atom in (*(atom for _, atom in each.rows), *each.counted)}
         )
@@ -175,6 +200,8 @@ def _answered_granted(
             Left(query, each.rows, _given(ground, reader, each.documents), each.plan, each.counts)
             for query, each in zip(queries, answers, strict=True)
         ]
+        # The last look: from here on it takes no longer than the disk does, but for a reranker, which looks by itself.
+        stopping.check()
     except Outdated:
         raise _Moved from None
     except RingfenceError as error:

@@ -25,6 +25,7 @@ from .memory_budget import memory_share
 from .readable_rows import ReadableRows
 from .row_map import Part
 from .segments import Segment, joined
+from .stopping import holding
 
 ROWS_OPENED_AT_ONCE = 8_192
 SEGMENTS_MAX = 4
@@ -122,7 +123,7 @@ class Resident:
         Raises:
             Outdated: A later version was asked for meanwhile.
         """
-        with self._lock:
+        with holding(self._lock):
             self._check(version)
             if sequence <= self._sequence:
                 return
@@ -148,7 +149,7 @@ class Resident:
             parts: Returns where the rows lie; called unless it is known.
             opener: Opens what is not resident.
         """
-        with self._lock:
+        with holding(self._lock):
             self._check(version)
             view = self._views.get((id(atoms), version))
             if view is not None and view.atoms is atoms:
@@ -163,7 +164,7 @@ class Resident:
             yield whole
             return
         for group in groups:
-            with self._lock:
+            with holding(self._lock):
                 self._check(version)
                 rows = self._rows(group, opener)
             yield rows

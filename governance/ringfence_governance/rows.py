@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import stopping
 from .errors import ErasedRow, NotReadable, Refused
 from .grants import Grant
 from .ground import Ground
@@ -192,7 +193,8 @@ def is_opaque(text: str) -> bool:
 
 
 def check(ground: Ground, grant: Grant) -> None:
-    """Hold a grant to its store and its time; see :meth:`Issued.check`."""
+    """Hold a grant to its store and its time, see :meth:`Issued.check`, and a read to its limit."""
+    stopping.check()
     ground.issued.check(grant, ground.ambient.now())
 
 
@@ -237,6 +239,7 @@ def keyring(ground: Ground, grant: Grant, atoms: Set[int], ids: Collection[str])
 def _open(
     ground: Ground, keys: Keyring, table: str, document_id: str, row: dict[str, Any], column: str
 ) -> bytes:
+    stopping.check()
     cipher = keys.cipher(document_id, row["atom"])
     return cipher.open_packed(row[column], cell(ground.store_id, table, document_id, row["id"], column))
 

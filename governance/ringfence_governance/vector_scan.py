@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from . import stopping
 from .quantised import Quantised, quantised
 
 ROWS_BEFORE_COMPILING = 1_000_000
 """Rows scanned in numpy before numba is loaded, beside them: a command that asks once never waits for it."""
 HALF_ULP_F32 = 2.0**-24
+ROWS_BETWEEN_LOOKS = 131_072
+"""So many rows are gone through before looking whether the read is to stop: some 50 ms."""
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -72,8 +76,8 @@ def products(
     total = sum(map(len, runs))
     about, lengths = np.empty(total, np.float32), np.empty(total, np.float32)
     place = 0
-    for each in runs:
-        for start, end in zip(each.starts.tolist(), each.ends.tolist(), strict=True):
+    for each, starts, ends in _pieces(runs):
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             span = slice(place, place + end - start)
             lengths[span] = each.small.lengths[start:end]
             np.dot(each.vectors[start:end], query, out=about[span])
@@ -92,8 +96,8 @@ def exact(runs: Sequence[Runs], query: npt.NDArray[np.float32]) -> npt.NDArray[n
         return None
     wide, scores = query.astype(np.float64), np.empty(total, np.float64)
     place = 0
-    for each in runs:
-        place = compiled.exact(each.vectors, wide, each.starts, each.ends, scores, place)
+    for each, starts, ends in _pieces(runs):
+        place = compiled.exact(each.vectors, wide, starts, ends, scores, place)
     return scores
 
 
@@ -131,13 +135,31 @@ def _estimates(
     scale, length, error = (float(each[0]) for each in (small.scales, small.lengths, small.errors))
     upper, best = _scratch(total), np.full(k, -np.inf)
     place = 0
-    for each in runs:
+    for each, starts, ends in _pieces(runs):
         held = each.small
         place = compiled.estimate(
             held.codes, held.scales, held.errors, held.lengths, codes, scale, length, error,
-            each.starts, each.ends, upper, place, best,
+            starts, ends, upper, place, best,
         )  # fmt: skip
     return upper, best
+
+
+def _pieces(runs: Sequence[Runs]) -> Iterator[tuple[Runs, Rows, Rows]]:
+    """Yield the starts and ends of rows to go through at once; between them the read may be stopped."""
+    for each in runs:
+        stopping.check()
+        if len(each) <= ROWS_BETWEEN_LOOKS:
+            yield each, each.starts, each.ends
+            continue
+        counts = -(-(each.ends - each.starts) // ROWS_BETWEEN_LOOKS)
+        number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        starts = np.repeat(each.starts, counts) + number * ROWS_BETWEEN_LOOKS
+        ends = np.minimum(starts + ROWS_BETWEEN_LOOKS, np.repeat(each.ends, counts))
+        before = np.cumsum(ends - starts)
+        cuts = np.searchsorted(before, np.arange(ROWS_BETWEEN_LOOKS, before[-1], ROWS_BETWEEN_LOOKS))
+        for some, theirs in zip(np.split(starts, cuts), np.split(ends, cuts), strict=True):
+            stopping.check()
+            yield each, some, theirs
 
 
 def _scratch(size: int) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from ringfence_governance import stopping
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.readable_rows import ReadableRows
 from ringfence_governance.terms import terms
@@ -58,6 +59,7 @@ class Candidates:
 
     def at(self, rows: ReadableRows) -> None:
         """Look at the rows of one pass."""
+        stopping.check()
         among = None if self._where is None else _passing(rows, self._where)
         kept = np.arange(len(rows)) if among is None else among
         if self._words is not None:
@@ -67,7 +69,7 @@ class Candidates:
             self.documents.add(rows, kept)
         if self.question.mode != "text":
             if self._query is None:
-                self._query = checked(self._embed(self.question.text), rows.dimensions)
+                self._query = embedded(self._embed, self.question.text, rows.dimensions)
             if self.plan.name == "estimate first":
                 # One more than is wanted: whether there is a next page.
                 kept = rows.nearest(self._query, self.plan.k + 1, among)
@@ -94,12 +96,16 @@ class Candidates:
         return fused(meaning, worded[held], held, ids), ids
 
 
-def checked(query: npt.NDArray[np.float32], dimensions: int) -> npt.NDArray[np.float32]:
+def embedded(embed: Embed, text: str, dimensions: int) -> npt.NDArray[np.float32]:
     """Return a question's vector.
 
     Raises:
         InvalidInput: It is not of the store's model, or holds what is no number.
     """
+    # What a model calls is none of this read's time.
+    with stopping.within(None):
+        query = embed(text)
+    stopping.check()
     if query.shape != (dimensions,):
         raise InvalidInput(
             f"query vector: found shape {query.shape}; expected {(dimensions,)}, the store's model"
@@ -119,6 +125,7 @@ def exact_scores(
     wanted = np.arange(len(rows)) if places is None else places
     scores = np.empty(len(wanted), np.float64)
     for start in range(0, len(wanted), ROWS_PER_BLOCK):
+        stopping.check()
         here = slice(start, start + ROWS_PER_BLOCK)
         scores[here] = cosine_scores(rows.vectors(wanted[here]), query)
     return scores

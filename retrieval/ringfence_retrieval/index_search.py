@@ -17,7 +17,7 @@ from ringfence_governance.index_reading import IndexedRows
 from ringfence_governance.terms import terms
 
 from . import ranking
-from .candidates import Embed, checked, exact_scores
+from .candidates import Embed, embedded, exact_scores
 from .plans import Plan
 from .questions import Question
 from .ranking import Ids, Scores, ranked, reciprocal
@@ -56,7 +56,7 @@ def answered(rows: IndexedRows, question: Question, plan: Plan, embed: Embed) ->
         worded, holding = by_words(rows, plan.rows, terms(question.text, question.language), deep)
     if question.mode == "text":
         return worded, holding
-    query = checked(embed(question.text), rows.dimensions)
+    query = embedded(embed, question.text, rows.dimensions)
     meaning = by_meaning(rows, query, deep)
     return (meaning if question.mode == "vector" else joined(meaning, worded, wanted)), plan.rows
 

@@ -11,6 +11,7 @@ from functools import cache
 from ringfence_governance.door import Door
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.reading import Answer, GrantedReader
+from ringfence_governance.stopping import TimeLimit
 from ringfence_governance.subjects import Subject
 
 from .candidates import Embed
@@ -28,15 +29,24 @@ K = 50
 TOKENS_LARGEST = 10_000_000
 
 
-def context(door: Door, subject: Subject, question: Question, tokens_max: int, embed: Embed) -> Context:
+def context(
+    door: Door,
+    subject: Subject,
+    question: Question,
+    tokens_max: int,
+    embed: Embed,
+    limit: TimeLimit | None = None,
+) -> Context:
     """Return the best readable passages for a question that fit into a budget, ready for a prompt.
 
     Args:
         tokens_max: As :func:`contexts.tokens_of` counts, from 1.
         embed: As in :func:`search.search`.
+        limit: When to stop; None for never.
 
     Raises:
         InvalidInput: `tokens_max` is not as said.
+        TimedOut, Cancelled: It was to stop; no result leaves.
         AuditUnavailable: The record could not be made durable; no result leaves.
     """
     if type(tokens_max) is not int or not 1 <= tokens_max <= TOKENS_LARGEST:
@@ -76,7 +86,7 @@ def context(door: Door, subject: Subject, question: Question, tokens_max: int, e
             counts={"passages": len(left), "readable": best.plan.rows},
         )
 
-    return door.read(subject, "context", work, query=question.text, at=question.at)
+    return door.read(subject, "context", work, query=question.text, at=question.at, limit=limit)
 
 
 def _limit(fits: Chosen, *, more: bool) -> Limit:

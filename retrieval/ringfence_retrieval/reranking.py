@@ -17,6 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ringfence_governance import stopping
 from ringfence_governance.block_opening import Passage
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.segments import binary_ids
@@ -111,8 +112,11 @@ def reordered(
 
 
 def _score(asked: Reranking, question: str, text: str) -> float:
+    stopping.check()
     try:
-        found = float(asked.reranker.score(question, text))
+        # Whatever a model calls is none of this read's time: a write that it began is not to be stopped half-way.
+        with stopping.within(None):
+            found = float(asked.reranker.score(question, text))
     except Exception as error:  # noqa: BLE001  (a model's own error may be any)
         # Not what it says: that may be of the passage.
         raise RerankerFailed(

@@ -20,6 +20,7 @@ from ringfence_governance.index_reading import IndexedRows
 from ringfence_governance.readable_rows import ReadableRows, SealedPassage
 from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.segments import text_id
+from ringfence_governance.stopping import TimeLimit
 from ringfence_governance.subjects import Subject
 
 from . import index_search
@@ -35,30 +36,36 @@ QUESTIONS_MAX = 100
 """How many questions are answered at once; their scores stand in memory together."""
 
 
-def search(door: Door, subject: Subject, question: Question, embed: Embed) -> SearchResult:
+def search(
+    door: Door, subject: Subject, question: Question, embed: Embed, limit: TimeLimit | None = None
+) -> SearchResult:
     """Return the best readable passages for a question.
 
     Args:
         embed: Called once, only if the mode needs it and something is readable.
+        limit: When to stop; None for never.
 
     Raises:
         AuditUnavailable: The record could not be made durable; no result leaves.
+        TimedOut, Cancelled: It was to stop; no result leaves.
     """
-    (result,) = search_many(door, subject, [question], embed)
+    (result,) = search_many(door, subject, [question], embed, limit)
     return result
 
 
 def search_many(
-    door: Door, subject: Subject, questions: Sequence[Question], embed: Embed
+    door: Door, subject: Subject, questions: Sequence[Question], embed: Embed, limit: TimeLimit | None = None
 ) -> tuple[SearchResult, ...]:
     """Return the best readable passages for each of some questions, all as of one moment, each with its own record.
 
     Args:
         questions: 1 to 100.
         embed: Called once for each, as of :func:`search`.
+        limit: When to stop, for all together; None for never.
 
     Raises:
         AuditUnavailable: A record could not be made durable; no result leaves.
+        TimedOut, Cancelled: It was to stop; no result leaves.
         InvalidInput: There are none or too many.
     """
     if not 1 <= len(questions) <= QUESTIONS_MAX:
@@ -68,9 +75,8 @@ def search_many(
         best = found_many(reader, questions, embed)
         return [_answer(reader, question, each) for question, each in zip(questions, best, strict=True)]
 
-    return door.read_many(
-        subject, "search", work, [question.text for question in questions], at=_time(questions)
-    )
+    queries = [question.text for question in questions]
+    return door.read_many(subject, "search", work, queries, at=_time(questions), limit=limit)
 
 
 def _time(questions: Sequence[Question]) -> str | None:

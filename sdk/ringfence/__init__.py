@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ringfence_governance.errors import (
         AuditUnavailable,
+        Cancelled,
         Gone,
         InvalidInput,
         InvalidLabel,
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
         RingfenceError,
         StoreBusy,
         StoreError,
+        TimedOut,
         WriteRefused,
     )
     from ringfence_governance.labels import Label
+    from ringfence_governance.stopping import CancelToken
     from ringfence_governance.witnesses import Witness
     from ringfence_ingest.documents import Document
     from ringfence_ingest.summary import Summary
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from ringfence_retrieval.filters import Filter, field
     from ringfence_retrieval.results import Counts, DocumentList, DocumentText, Explanation, Hit, SearchResult
 
+    from .asynchronous import AsyncReader
     from .audit_database import AuditDatabase, AuditRows
     from .reader import Reader
     from .store import Store, audit, create, open  # noqa: A004
@@ -49,6 +53,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "ringfence_governance.errors": (
         "AuditUnavailable",
+        "Cancelled",
         "Gone",
         "InvalidInput",
         "InvalidLabel",
@@ -59,9 +64,11 @@ _HOMES = {
         "RingfenceError",
         "StoreBusy",
         "StoreError",
+        "TimedOut",
         "WriteRefused",
     ),
     "ringfence_governance.labels": ("Label",),
+    "ringfence_governance.stopping": ("CancelToken",),
     "ringfence_governance.witnesses": ("Witness",),
     "ringfence_ingest.documents": ("Document",),
     "ringfence_ingest.summary": ("Summary",),
@@ -76,6 +83,7 @@ _HOMES = {
         "Hit",
         "SearchResult",
     ),
+    "ringfence.asynchronous": ("AsyncReader",),
     "ringfence.audit_database": ("AuditDatabase", "AuditRows"),
     "ringfence.reader": ("Reader",),
     "ringfence.store": ("Store", "audit", "create", "open"),
@@ -83,9 +91,12 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AsyncReader",
     "AuditDatabase",
     "AuditRows",
     "AuditUnavailable",
+    "CancelToken",
+    "Cancelled",
     "Citation",
     "Context",
     "ContextPassage",
@@ -112,6 +123,7 @@ __all__ = [
     "StoreBusy",
     "StoreError",
     "Summary",
+    "TimedOut",
     "Witness",
     "WriteRefused",
     "__version__",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ringfence_governance.door import Door
 from ringfence_governance.drafts import LabelChoice
 from ringfence_governance.errors import InvalidInput
+from ringfence_governance.stopping import CancelToken, TimeLimit
 from ringfence_governance.subjects import Subject
 from ringfence_ingest.answers import answer_draft
 from ringfence_retrieval import prompting
@@ -69,6 +70,8 @@ class Answering(Administering):
         exact: bool = False,
         at: str | None = None,
         rerank: int | None = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
     ) -> Context:
         """Return the best readable passages for a question, ready for a prompt: each once, in order, cited.
 
@@ -84,14 +87,16 @@ class Answering(Administering):
             language: As in :meth:`search`; so are `since`, `until`, `min_score`, `exact` and `at`.
             where: As in :meth:`search`; `ringfence.field("source_kind") != "answer"` leaves registered answers out.
             rerank: As in :meth:`search`, at least `k`; the record then names all that the reranker is shown.
+            timeout: As in :meth:`search`; so is `cancel`.
 
         Returns:
             `limit` says what kept it from being longer.
 
         Raises:
             InvalidInput: One of them is not as said, or the time is to come; or the store has no reranker.
-            Gone, RerankerFailed: As in :meth:`search`.
+            Gone, RerankerFailed, TimedOut, Cancelled: As in :meth:`search`.
         """
+        limit = TimeLimit.of(timeout, cancel)
         asked = Question(
             question,
             k,
@@ -105,7 +110,7 @@ class Answering(Administering):
             at=at,
             rerank=reranking(rerank, self.__reranker),
         )
-        return prompting.context(self.__door, self.__subject, asked, tokens_max, self.__embed)
+        return prompting.context(self.__door, self.__subject, asked, tokens_max, self.__embed, limit)
 
     @public
     def register_answer(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ringfence_governance.door import Door
 from ringfence_governance.errors import InvalidInput
+from ringfence_governance.stopping import CancelToken, TimeLimit
 from ringfence_governance.subjects import Subject
 from ringfence_retrieval.filters import Filter
 from ringfence_retrieval.plans import Mode
@@ -65,6 +66,8 @@ class Searching(Answering):
         exact: bool = False,
         at: str | None = None,
         rerank: int | None = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
     ) -> SearchResult:
         """Return the best readable passages for a question.
 
@@ -93,13 +96,19 @@ class Searching(Answering):
             rerank: How many of the best the store's reranker puts into another order, 1 to 200, at least `k`; the
                 hits are of these alone, with its scores, which `min_score` is then held to. The record names all
                 that it is shown. None for no reranking.
+            timeout: Seconds it may take, until nothing can stop it any more but writing the record; None for as long
+                as it takes. A scan or a model that is at work is waited for.
+            cancel: Ends it from another thread.
 
         Raises:
             InvalidInput: One of them is not as said, or the time is to come; or the cursor is not of this reader
                 and question, or what he may read has changed since; or the store has no reranker.
             RerankerFailed: The reranker gave no score for a passage.
+            TimedOut: It took longer than `timeout`; the log says so.
+            Cancelled: It was cancelled; the log says so.
             Gone: What was published then is kept for nobody any more.
         """
+        limit = TimeLimit.of(timeout, cancel)
         question = Question(
             query,
             k,
@@ -117,7 +126,7 @@ class Searching(Answering):
             at,
             reranking(rerank, self.__reranker),
         )
-        return search(self.__door, self.__subject, question, self.__embed)
+        return search(self.__door, self.__subject, question, self.__embed, limit)
 
     @public
     def search_many(
@@ -137,6 +146,8 @@ class Searching(Answering):
         exact: bool = False,
         at: str | None = None,
         rerank: int | None = None,
+        timeout: float | None = None,
+        cancel: CancelToken | None = None,
     ) -> tuple[SearchResult, ...]:
         """Return the best readable passages for each of some questions, all as of one moment.
 
@@ -145,17 +156,18 @@ class Searching(Answering):
 
         Args:
             queries: 1 to 100 questions; all else is as in :meth:`search`, for each of them.
+            timeout: For all together; so is `cancel`.
 
         Returns:
             One result for each question, in their order; its `cursor` goes on with :meth:`search`.
 
         Raises:
             InvalidInput: One of them is not as said; then none is answered.
-            Gone, RerankerFailed: As in :meth:`search`.
+            Gone, RerankerFailed, TimedOut, Cancelled: As in :meth:`search`.
         """
         if isinstance(queries, str | bytes) or not isinstance(queries, Sequence):
             raise InvalidInput(f"queries: found {type(queries).__name__}; expected a list of questions")
-        asked = reranking(rerank, self.__reranker)
+        limit, asked = TimeLimit.of(timeout, cancel), reranking(rerank, self.__reranker)
         questions = [
             Question(
                 query,
@@ -175,4 +187,4 @@ class Searching(Answering):
             )
             for query in queries
         ]
-        return search_many(self.__door, self.__subject, questions, self.__embed)
+        return search_many(self.__door, self.__subject, questions, self.__embed, limit)

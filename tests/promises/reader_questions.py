@@ -19,6 +19,7 @@ from ringfence import field
 from ringfence.cli import app
 from ringfence.reader import Reader
 from ringfence_governance.labels import Label
+from ringfence_governance.stopping import CancelToken
 
 from .random_firm import GROUPS, NAMED, Asker
 
@@ -115,6 +116,11 @@ def searches(reader: Reader) -> Iterator[tuple[str, bytes]]:
         bytes_of(lambda: [each.to_mapping() for each in reader.search_many(many, 2, rerank=3)]),
     )
     yield "context reranked", bytes_of(lambda: reader.context(QUERIES[0], 60, 5, rerank=8))
+    yield "search timeout", bytes_of(lambda: reader.search("offer", timeout=1e-9))
+    yield "context timeout", bytes_of(lambda: reader.context("offer", timeout=1e-9))
+    yield "search no timeout", bytes_of(lambda: reader.search("offer", timeout=0))
+    yield "search cancelled", bytes_of(lambda: reader.search("offer", cancel=cancelled()))
+    yield "search_many cancelled", bytes_of(lambda: reader.search_many(many, cancel=cancelled()))
     yield "search rerank", bytes_of(lambda: reader.search("offer", 5, rerank=4))
     yield "search_many of none", bytes_of(lambda: reader.search_many([]))
     yield "search_many with a blank", bytes_of(lambda: reader.search_many(["pump", " "]))
@@ -128,6 +134,12 @@ def searches(reader: Reader) -> Iterator[tuple[str, bytes]]:
     yield "search nothing", bytes_of(lambda: reader.search(" "))
     yield "search k", bytes_of(lambda: reader.search("offer", 0))
     yield "search language", bytes_of(lambda: reader.search("offer", language="klingon"))
+
+
+def cancelled() -> CancelToken:
+    token = CancelToken()
+    token.cancel()
+    return token
 
 
 def pages(reader: Reader, mode: Any) -> Iterator[tuple[str, bytes]]:

@@ -7,6 +7,7 @@ chain.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -311,6 +312,21 @@ def test_a_refusal_leaves_exactly_one_record(name: str, store: SeededStore) -> N
     assert record["outcome"] == "refused"
     assert record["chain"][0]["actor"] == who
     assert record["rows"] == []
+
+
+@pytest.mark.parametrize("verb", ["search", "search_many", "context"])
+def test_a_read_that_is_stopped_leaves_exactly_one_record(verb: str, store: SeededStore) -> None:
+    ask = functools.partial(getattr(store.reader(RITA), verb), ["pump"] if verb == "search_many" else "pump")
+    token = ringfence.CancelToken()
+    token.cancel()
+    for error, more in ((ringfence.TimedOut, {"timeout": 1e-9}), (ringfence.Cancelled, {"cancel": token})):
+        before = records(store.path)
+        with pytest.raises(error):
+            ask(**more)
+        (record,) = [each for each in records(store.path) if each not in before]
+        assert (record["outcome"], record["rows"], record["given"]) == ("error", [], [])
+        assert record["detail"] == {"error": error.__name__}
+        assert record["chain"][0]["actor"] == RITA
 
 
 def test_an_answer_by_path_leaves_a_record_for_looking_it_up_and_one_for_it(store: SeededStore) -> None:
