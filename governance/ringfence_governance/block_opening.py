@@ -124,6 +124,8 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
         json.loads(_open(ground, keys, "documents", each, each["id"], each["atom"], "metadata"))
         for each in documents.to_pylist()
     ]
+    for each, facts in zip(documents.select(["id", "metadata"]).to_pylist(), metadata, strict=True):
+        ground.contents.note(each["id"], each["metadata"], facts["sha256"])
     return Segment(
         blocks=tuple(part.identity for part in parts),
         starts=starts,

@@ -22,15 +22,13 @@ from .subjects import Subject
 class Floors:
     """The labels one ingester may not go below, as they stand at each question."""
 
-    __slots__ = ("_by_bytes", "_given", "_ground", "_noted", "_read_to", "_signature", "_subject", "_until")
+    __slots__ = ("_by_bytes", "_ground", "_noted", "_signature", "_subject", "_until")
 
     def __init__(self, ground: Ground, subject: Subject) -> None:
         self._ground = ground
         self._subject = subject
-        self._by_bytes: dict[str, list[tuple[str, LabelEntry]]] = defaultdict(list)
-        self._given: dict[str, set[int]] = defaultdict(set)
-        self._noted: list[tuple[str, str, LabelEntry]] = []
-        self._read_to: dict[str, int] = {}
+        self._by_bytes: dict[bytes, list[tuple[str, LabelEntry]]] = defaultdict(list)
+        self._noted: list[tuple[bytes, str, LabelEntry]] = []
         self._signature: tuple[object, ...] = ()
         self._until = ""
 
@@ -53,11 +51,17 @@ class Floors:
 
     def equal_bytes(self, sha256: str, *, except_document: str | None) -> list[LabelEntry]:
         """Return the labels of bytes like these that the ingester may read, or was ever given."""
+        ground, person = self._ground, self._subject.person
+        given = ground.given.atoms(
+            person,
+            given_digest(ground, person, sha256),
+            lambda read_to: audit_reading.given_to(ground.root / "audit", person, read_to),
+        )
         self._load_if_moved()
-        table = self._ground.moment().table
-        given = self._given.get(given_digest(self._ground, self._subject.person, sha256), ())
+        table = ground.moment().table
+        content = ground.contents.digest(sha256)
         return [
-            *(entry for document, entry in self._by_bytes.get(sha256, []) if document != except_document),
+            *(entry for document, entry in self._by_bytes.get(content, []) if document != except_document),
             *(table.entries[atom] for atom in sorted(given) if atom in table.entries),
         ]
 
@@ -65,15 +69,12 @@ class Floors:
         """Count what this run writes among what the ingester may read, if he may."""
         moment = self._ground.moment()
         if authority.allowed(moment.snapshot, self._subject, entry, moment.table, "read", moment.now):
-            self._by_bytes[sha256].append((document_id, entry))
-            self._noted.append((sha256, document_id, entry))
+            content = self._ground.contents.digest(sha256)
+            self._by_bytes[content].append((document_id, entry))
+            self._noted.append((content, document_id, entry))
 
     def _load_if_moved(self) -> None:
-        """Look again when the policy or the rows changed since the last look, and on in the log of what left."""
-        for content, atom in audit_reading.given_to(
-            self._ground.root / "audit", self._subject.person, self._read_to
-        ):
-            self._given[content].add(atom)
+        """Look again when the policy or the rows changed since the last look."""
         moment = self._ground.moment()
         # By the journal's newest row, not the policy's content: a label may have got another meaning.
         signature = (moment.policy.version, moment.publication.sequence)
@@ -81,10 +82,10 @@ class Floors:
             return
         grant = self._ground.grant(self._subject, "read")
         self._by_bytes = defaultdict(list)
-        for row in rows.documents(self._ground, grant):
-            self._by_bytes[row.metadata["sha256"]].append((row.document_id, grant.table.entries[row.atom]))
-        for sha256, document_id, entry in self._noted:
-            self._by_bytes[sha256].append((document_id, entry))
+        for document_id, atom, content in rows.contents(self._ground, grant):
+            self._by_bytes[content].append((document_id, grant.table.entries[atom]))
+        for content, document_id, entry in self._noted:
+            self._by_bytes[content].append((document_id, entry))
         self._until = grant.expires_at
         self._signature = signature
 

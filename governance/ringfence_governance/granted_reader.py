@@ -62,6 +62,11 @@ class GrantedReader:
         return block_opening.passes(self._ground, self._grant)
 
     @property
+    def memory_room(self) -> int:
+        """How many rows fit into the memory that opened ones may take, each taken at the same size."""
+        return self._ground.resident.room
+
+    @property
     def room(self) -> int | None:
         """How many rows are opened at once at most before an index is asked instead; None without an index.
 
@@ -69,7 +74,7 @@ class GrantedReader:
         was published since: the plan would tell that.
         """
         indexed = self._ground.tables.mode.indexed and not self._grant.at
-        return self._ground.resident.room if indexed else None
+        return self.memory_room if indexed else None
 
     def indexed(self) -> IndexedRows:
         """Return the readable chunks as the store's indexes know them.

@@ -27,6 +27,7 @@ from .journal import Entry
 from .kept_handles import KeptHandles
 from .kept_rules import KeptRules
 from .key_store import KeyStore
+from .known_contents import KnownContents, KnownGiven
 from .label_table import LabelTable
 from .lance_tables import LanceTables
 from .lineage import Lineage
@@ -84,7 +85,9 @@ class Ground:
         "blinding",
         "catalog",
         "checkpoints",
+        "contents",
         "erasures",
+        "given",
         "handles",
         "issued",
         "keys",
@@ -121,6 +124,8 @@ class Ground:
         self.erasures = LedgerCopy(keys_folder)
         self.issued = Issued()
         self.resident = Resident()
+        self.contents = KnownContents(lambda: self.store_key("query"))
+        self.given = KnownGiven()
         self.handles = KeptHandles()
         self.rules = KeptRules()
         self.asserted_by = Assertion.of_this_process().to_mapping()
@@ -136,6 +141,7 @@ class Ground:
     def close(self) -> None:
         """Close the log and the databases, and let go what was opened."""
         self.resident.clear()
+        self.contents.clear()
         self.lineage.close()
         self.audit.close()
         self.checkpoints.close()

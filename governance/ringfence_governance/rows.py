@@ -84,10 +84,36 @@ def documents(ground: Ground, grant: Grant, ids: Collection[str] | None = None) 
             document_id=row["id"],
             atom=row["atom"],
             run_id=row["run_id"],
-            metadata=json.loads(_open(ground, keys, "documents", row["id"], row, "metadata")),
+            metadata=_metadata(ground, keys, row),
         )
         for row in found
     )
+
+
+def contents(ground: Ground, grant: Grant) -> list[tuple[str, int, bytes]]:
+    """Return (document id, atom, keyed digest of its bytes) of every readable document; see :mod:`known_contents`.
+
+    Only those of which it is not remembered are opened.
+    """
+    found = _content(ground, grant, "documents", ["metadata"], None)
+    known = [ground.contents.of(row["id"], row["metadata"]) for row in found]
+    missing = [row for row, content in zip(found, known, strict=True) if content is None]
+    keys = keyring(ground, grant, {row["atom"] for row in missing}, [row["id"] for row in missing])
+    return [
+        (
+            row["id"],
+            row["atom"],
+            content or ground.contents.digest(_metadata(ground, keys, row)["sha256"]),
+        )
+        for row, content in zip(found, known, strict=True)
+    ]
+
+
+def _metadata(ground: Ground, keys: Keyring, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a document's metadata, opened; of which bytes it is is remembered."""
+    found: dict[str, Any] = json.loads(_open(ground, keys, "documents", row["id"], row, "metadata"))
+    ground.contents.note(row["id"], row["metadata"], found["sha256"])
+    return found
 
 
 def document_text(ground: Ground, grant: Grant, document_id: str) -> str:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ringfence_retrieval.errors import RerankerFailed
     from ringfence_retrieval.filters import Filter, field
     from ringfence_retrieval.results import Counts, DocumentList, DocumentText, Explanation, Hit, SearchResult
+    from ringfence_retrieval.warming import Warmed
 
     from .asynchronous import AsyncReader
     from .audit_database import AuditDatabase, AuditRows
@@ -83,6 +84,7 @@ _HOMES = {
         "Hit",
         "SearchResult",
     ),
+    "ringfence_retrieval.warming": ("Warmed",),
     "ringfence.asynchronous": ("AsyncReader",),
     "ringfence.audit_database": ("AuditDatabase", "AuditRows"),
     "ringfence.reader": ("Reader",),
@@ -124,6 +126,7 @@ __all__ = [
     "StoreError",
     "Summary",
     "TimedOut",
+    "Warmed",
     "Witness",
     "WriteRefused",
     "__version__",

@@ -114,6 +114,7 @@ class AsyncReader:
     list = _awaited(Reader.list)
     log = _awaited(Reader.log)
     policy = _awaited(Reader.policy)
+    prewarm = _awaited(Reader.prewarm)
     prove_record = _awaited(Reader.prove_record)
     redefine_label = _awaited(Reader.redefine_label)
     register_answer = _awaited(Reader.register_answer)

@@ -20,6 +20,7 @@ from ringfence_retrieval.questions import Question
 from ringfence_retrieval.reranking import Reranker, reranking
 from ringfence_retrieval.results import SearchResult
 from ringfence_retrieval.search import search, search_many
+from ringfence_retrieval.warming import Warmed, prewarm
 
 from .answering import Answering
 from .boundary import public
@@ -127,6 +128,23 @@ class Searching(Answering):
             reranking(rerank, self.__reranker),
         )
         return search(self.__door, self.__subject, question, self.__embed, limit)
+
+    @public
+    def prewarm(self, *, timeout: float | None = None, cancel: CancelToken | None = None) -> Warmed:
+        """Open the passages this subject may read, as far as memory goes, and load the embedder.
+
+        For a service that starts, before the first question; it answers nothing that a question would not.
+
+        Args:
+            timeout: As in :meth:`search`; so is `cancel`. What was opened until then stays open.
+
+        Returns:
+            How many passages are readable, and whether so many fit into memory.
+
+        Raises:
+            TimedOut, Cancelled: As in :meth:`search`.
+        """
+        return prewarm(self.__door, self.__subject, self.__embed, TimeLimit.of(timeout, cancel))
 
     @public
     def search_many(

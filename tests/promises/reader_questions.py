@@ -64,6 +64,7 @@ def sdk_answers(reader: Reader, ids: Sequence[str]) -> Iterator[tuple[str, bytes
     yield "repr", repr(reader).encode()
     yield "list", bytes_of(reader.list)
     yield "count", bytes_of(reader.count)
+    yield "prewarm", bytes_of(reader.prewarm)
     yield "status", bytes_of(reader.status)
     for documents in (False, True):
         yield f"what {documents}", bytes_of(lambda d=documents: reader.what(documents=d))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import ringfence
+from ringfence_governance import known_contents, rows
 from ringfence_governance.labels import Label
 
 from .derived_store import (
@@ -142,11 +143,93 @@ def test_bytes_the_writer_was_once_given_keep_their_label(store: SeededStore) ->
     assert paths(store.reader(ANN)) == set()
 
 
+def test_bytes_the_writer_was_given_between_two_answers_keep_their_label(store: SeededStore) -> None:
+    """What was read in the log for the first answer is read on for the second; for another person it is his own."""
+    (own,) = store.write(WRITER, [Page("own.txt", "a valve", label(BOB, CAT))])
+    (secret,) = store.write(DECLASSIFIER, [Page("secret.txt", "pump secret", "acme/label:granted")])
+    bob, cat = store.reader(BOB), store.reader(CAT)
+    assert bob.register_answer("the valve is fine", [own])
+    assert cat.register_answer("the valve is fine", [own])
+    assert bob.text(secret).text == "pump secret"
+    store.reader(ADA).revoke(BOB, "read", "acme/label:granted", why="no more")
+    with pytest.raises(ringfence.WriteRefused, match="or were given"):
+        bob.register_answer("pump secret", [own])
+    assert cat.register_answer("pump secret", [own])
+
+
+def test_what_is_remembered_is_bounded_and_what_was_forgotten_is_looked_up(
+    store: SeededStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_contents, "DOCUMENTS_KEPT", 2)
+    monkeypatch.setattr(known_contents, "PERSONS_KEPT", 1)
+    written = [Page(f"{n}.txt", f"pump {n}", label(BOB, CAT, owner=ADA)) for n in range(5)]
+    store.write(WRITER, written)
+    (own,) = store.write(WRITER, [Page("own.txt", "a valve", label(BOB, CAT))])
+    for who in (BOB, CAT, BOB):
+        store.reader(who).search("pump")
+        for page in written:
+            with pytest.raises(ringfence.WriteRefused, match="its bytes equal"):
+                store.reader(who).register_answer(page.text, [own])
+    contents = store.door._Door__ground.contents  # type: ignore[attr-defined]
+    assert len(contents._held) == 2
+
+
 def test_bytes_given_to_another_or_only_listed_by_nobody_are_free(store: SeededStore) -> None:
     (secret,) = store.write(DECLASSIFIER, [Page("secret.txt", "pump secret", label(ANN, owner=CAT))])
     store.reader(ANN).text(secret)
     store.write(WRITER, [Page("guess.txt", "pump secret", OPEN)])
     assert paths(store.reader(BOB)) == {"guess.txt"}
+
+
+def opened_metadata(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the ids of the documents whose metadata is opened one by one from now on, as they are."""
+    found: list[str] = []
+    honest = rows._metadata
+
+    def noting(ground: Any, keys: Any, row: Any) -> Any:
+        found.append(row["id"])
+        return honest(ground, keys, row)
+
+    monkeypatch.setattr(rows, "_metadata", noting)
+    return found
+
+
+def test_bytes_keep_their_label_whether_they_were_looked_at_before_or_not(
+    store: SeededStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was opened for a search is not opened again, and holds its label all the same."""
+    (old,) = store.write(DECLASSIFIER, [Page("secret.txt", "pump secret", label(WRITER, owner=CAT))])
+    opened = opened_metadata(monkeypatch)
+    assert len(store.reader(WRITER).search("pump")) == 1
+    with pytest.raises(ringfence.WriteRefused, match="its bytes equal a document you may read"):
+        store.write(WRITER, [Page("copy.txt", "pump secret", OPEN)])
+    assert opened == []
+    # Written anew it is of other bytes: those of before were never given to the writer's words.
+    store.write(DECLASSIFIER, [Page("secret.txt", "pump changed", label(WRITER, owner=CAT))])
+    with pytest.raises(ringfence.WriteRefused, match="its bytes equal a document you may read"):
+        store.write(WRITER, [Page("copy.txt", "pump changed", OPEN)])
+    assert opened == [old]
+    # A label that changes leaves what the bytes are, and is the one that counts.
+    with store.ingestion(DECLASSIFIER) as ingestion:
+        assert ingestion.relabel("secret.txt", OPEN)
+    store.write(WRITER, [Page("copy.txt", "pump changed", OPEN)])
+    assert opened == [old]
+
+
+def test_bytes_that_others_have_open_have_no_effect_on_who_may_not_read_them(store: SeededStore) -> None:
+    store.write(DECLASSIFIER, [Page("secret.txt", "pump secret", label(ANN, owner=CAT))])
+    for who in (ANN, CAT, DECLASSIFIER):
+        assert len(store.reader(who).search("pump")) == 1
+    (mine,) = store.write(WRITER, [Page("guess.txt", "pump secret", OPEN)])
+    assert store.reader(WRITER).register_answer("pump secret", [mine])
+
+
+def test_metadata_moved_to_another_document_is_not_taken_for_its_own(store: SeededStore) -> None:
+    contents = store.door._Door__ground.contents  # type: ignore[attr-defined]
+    contents.note("1" * 32, b"sealed", "a" * 64)
+    assert contents.of("1" * 32, b"sealed") == contents.digest("a" * 64) != contents.digest("b" * 64)
+    assert contents.of("2" * 32, b"sealed") is None
+    assert contents.of("1" * 32, b"sealed anew") is None
 
 
 def test_who_may_declassify_lowers_and_another_may_not(store: SeededStore) -> None:

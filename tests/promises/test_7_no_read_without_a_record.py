@@ -94,6 +94,7 @@ READS: dict[str, tuple[str, Call]] = {
     "search_many": (RITA, lambda reader, _: reader.search_many(["pump"])),
     "list": (RITA, lambda reader, _: reader.list()),
     "count": (RITA, lambda reader, _: reader.count()),
+    "prewarm": (RITA, lambda reader, _: reader.prewarm()),
     "text": (RITA, lambda reader, known: reader.text(known["open.txt"])),
     "why": (RITA, lambda reader, known: reader.why(known["open.txt"])),
     "why_for": (OLGA, lambda reader, known: reader.why_for(RITA, known["secret.txt"])),
@@ -208,7 +209,7 @@ def test_every_public_verb_stands_in_the_tables_above() -> None:
     # What verifies an erasure needs one: it has a test of its own below.
     named = {name.split()[0] for name in (*READS, *CHANGES)} | {"verify_erasure"}
     assert verbs == named
-    never_refused = {"search", "search_many", "context", "list", "count", "status", "what"}
+    never_refused = {"search", "search_many", "context", "list", "count", "prewarm", "status", "what"}
     assert {name.split()[0] for name in REFUSED} | {"verify_erasure"} == verbs - never_refused
 
 
