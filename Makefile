@@ -26,12 +26,14 @@ BIN := $(VENV)/bin
 PACKAGES := sdk/ringfence retrieval/ringfence_retrieval ingest/ringfence_ingest governance/ringfence_governance \
 	policies/ringfence_policies
 READY := $(VENV)/.ready-dev
+# With what the benchmark of peers compares beside that.
+READY_PEERS := $(VENV)/.ready-peers
 # The demo needs less than the tests do; an environment that can run the tests can run the demo too.
 READY_DEMO := $(or $(wildcard $(READY)),$(VENV)/.ready-demo)
 SETUP = $(PYTHON) tools/prepare_venv.py $(VENV) --torch='$(TORCH)' --constraints='$(CONSTRAINTS)' \
 	--pip-args='$(PIP_ARGS)'
 
-.PHONY: help venv demo test test-browser test-real lint types docs wheel bench bench-authority bench-ground bench-audit bench-indexed bench-upkeep bench-lineage test-indexed soak notebooks clean
+.PHONY: help venv demo test test-browser test-real lint types docs wheel bench bench-authority bench-ground bench-audit bench-indexed bench-upkeep bench-lineage bench-peers test-indexed soak notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -95,6 +97,9 @@ bench-indexed: $(READY) ## measure an indexed store's index against opening ever
 bench-upkeep: $(READY) ## measure relabelling, redefining and rotating keys at size, and print the table
 	$(BIN)/python -m bench.upkeep $(ARGS)
 
+bench-peers: $(READY_PEERS) ## compare with pgvector, Qdrant Edge, zvec, faiss and LanceDB, and print the tables
+	$(BIN)/python -m bench.peers $(ARGS)
+
 soak: $(READY) ## run the tests that take minutes to hours
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
@@ -107,6 +112,10 @@ clean: ## remove the environment and everything built
 
 $(VENV)/.ready-dev: pyproject.toml tools/prepare_venv.py $(wildcard $(CONSTRAINTS)) | python
 	$(SETUP) --extras=minilm,onnx,dev
+	@touch $@
+
+$(VENV)/.ready-peers: pyproject.toml tools/prepare_venv.py $(wildcard $(CONSTRAINTS)) | python
+	$(SETUP) --extras=minilm,onnx,dev,bench
 	@touch $@
 
 $(VENV)/.ready-demo: pyproject.toml tools/prepare_venv.py $(wildcard $(CONSTRAINTS)) | python

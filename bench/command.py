@@ -23,8 +23,9 @@ class Command:
         program: How it is called.
         description: Its module's docstring.
         results: Name of its result file beneath `bench/results`.
-        page: Name of its page beneath `docs`.
+        page: Name of its page.
         text_of: Makes the page from what the result file holds.
+        folder: Where its page stands.
     """
 
     program: str
@@ -32,6 +33,7 @@ class Command:
     results: str
     page: str
     text_of: Callable[[Any], str]
+    folder: str = "docs"
 
     def parser(self) -> argparse.ArgumentParser:
         """Return a parser of the arguments that all benchmarks take; a benchmark adds its own."""
@@ -41,7 +43,9 @@ class Command:
         )
         parser.add_argument("--out", type=Path, help="write the results there and leave the page as it is")
         parser.add_argument(
-            "--render", action="store_true", help=f"only make docs/{self.page} from the stored results"
+            "--render",
+            action="store_true",
+            help=f"only make {self.folder}/{self.page} from the stored results",
         )
         return parser
 
@@ -52,7 +56,7 @@ class Command:
             given: As :meth:`parser` read them.
             measure: Takes the run and returns what the result file holds.
         """
-        results, page = HERE / "results" / self.results, HERE.parent / "docs" / self.page
+        results, page = HERE / "results" / self.results, HERE.parent / self.folder / self.page
         if given.render:
             page.write_text(self.text_of(json.loads(results.read_text("utf-8"))), "utf-8")
             return

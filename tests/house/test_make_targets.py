@@ -27,6 +27,7 @@ PROMISED = {
     "bench-upkeep",
     "test-indexed",
     "bench-lineage",
+    "bench-peers",
     "soak",
     "notebooks",
     "clean",

@@ -1,0 +1,64 @@
+"""The comparison with other engines runs, finds no row that may not be read, and names what it left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from .runs import REPO, run
+
+
+@pytest.fixture
+def question_sets(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(REPO))
+    from bench.peers import question_sets, vector_sets
+
+    return question_sets, vector_sets.synthetic(1000, (1.0, 100.0))
+
+
+def test_a_quick_run_leaks_nothing_and_names_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where the tests' folders are, its stores need not wait for a disk.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    out, page = tmp_path / "results.json", REPO / "bench" / "RESULTS.md"
+    before = page.read_bytes() if page.exists() else b""
+    done = run("bench.peers", "--quick", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert (page.read_bytes() if page.exists() else b"") == before
+    found: dict[str, Any] = json.loads(out.read_text("utf-8"))["sets"]["synthetic"]
+    assert [cell["kind"] for cell in found["cells"]] == ["uncorrelated"] * 2 + ["positive", "negative"]
+    for name in ("ringfence", "ungoverned", "lancedb", "over-fetch", "list-then-in"):
+        readers = found["engines"][name]["readers"]
+        assert len(readers) == len(found["cells"]), found["engines"][name]
+        assert not sum(each["unreadable"] for each in readers.values())
+    ours = found["engines"]["ringfence"]["readers"].values()
+    assert {each["recall"] for each in ours} == {1.0}
+    assert not sum(each["short"] for each in ours)
+    for group in ("pgvector", "qdrant", "zvec", "faiss"):
+        assert "missing" in found["groups"][group]
+        assert f"- `{group}`: left out of this run" in done.stdout
+
+
+def test_the_judge_counts_what_is_wrong_and_what_may_not_be_read(question_sets: Any) -> None:
+    """An engine that gives what it likes is caught: the judge knows the rows, not the engine."""
+    module, made = question_sets
+    judge = module.Judge(made, 0, "reported")
+    may_read = made.may_read(0)
+    scores = np.where(may_read, made.vectors @ made.asked(0, "reported")[0], -2.0)
+    best = np.argsort(-scores)[: judge.wanted]
+    assert judge.judged(0, best.tolist()) == (judge.wanted, 0)
+    hidden = int(np.flatnonzero(~may_read)[0])
+    assert judge.judged(0, [*best[:-1].tolist(), hidden]) == (judge.wanted - 1, 1)
+    assert judge.judged(0, [int(best[0])] * judge.wanted) == (1, 0)
+
+
+def test_questions_for_tuning_are_none_of_those_reported(question_sets: Any) -> None:
+    _, made = question_sets
+    for cell in range(len(made.cells)):
+        tuning, reported = made.asked(cell, "tuning"), made.asked(cell, "reported")
+        assert not {each.tobytes() for each in tuning} & {each.tobytes() for each in reported}
