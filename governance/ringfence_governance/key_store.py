@@ -17,26 +17,24 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Delete, delete, func, insert, inspect, select
 
-from . import key_rewrapping
+from . import kept_wraps, key_rewrapping
 from . import key_schema as schema
 from .ambient import Ambient
 from .errors import KeyUnavailable, StoreBusy, StoreCorrupt, StoreVersionMismatch, WriterExpelled
+from .kept_wraps import KeptWraps, Wraps
 from .key_generations import MasterGenerations, Prepared
 from .key_provider import FIRST_GENERATION, KeyProvider
 from .key_rewrapping import Rewrapped
 from .key_schema import document_place, label_place, store_place
 from .keyrings import Keyring, WrappedKey
 from .labels import LabelEntry
-from .seal import Cipher, derive_from_all, digest, place
+from .seal import Cipher, digest
 from .sqlite_engine import SqliteDatabase
 
 T = TypeVar("T")
 
 CLEARED_WITHIN_S = 2.0
 """How long a reader in another process is waited for before deleted keys are said to be not yet cleared."""
-FEW_KEYS = 200
-"""Up to this many keys are looked up one by one; more are read in one scan."""
-
 STORE_PURPOSES = ("catalog", "digest", "as_of", "query")
 """What the store's own keys are for: catalog names, keyed digests, `as_of`, audit query digests."""
 
@@ -44,7 +42,7 @@ STORE_PURPOSES = ("catalog", "digest", "as_of", "query")
 class KeyStore:
     """All wrapped keys of one store. Prints nothing of itself and cannot be pickled."""
 
-    __slots__ = ("_ambient", "_database", "_digest_key", "_path", "_store_id", "generations")
+    __slots__ = ("_ambient", "_database", "_digest_key", "_kept", "_path", "_store_id", "generations")
 
     def __init__(self, path: Path, store_id: str, provider: KeyProvider, ambient: Ambient) -> None:
         self._database = SqliteDatabase(path, secure_delete=True)
@@ -52,6 +50,7 @@ class KeyStore:
         self._store_id = store_id
         self._ambient = ambient
         self._digest_key: bytes | None = None
+        self._kept = KeptWraps(self._database)
         self.generations = MasterGenerations(self._database, store_id, provider, ambient)
 
     def __repr__(self) -> str:
@@ -61,7 +60,8 @@ class KeyStore:
         raise TypeError("a key store cannot be pickled")
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and let go what was kept of it."""
+        self._kept.clear()
         self._database.close()
 
     def create_store_keys(self) -> None:
@@ -194,9 +194,8 @@ class KeyStore:
         """
 
         def rewrapped(connection: Connection) -> WrappedKey:
-            found = pending or self._wrapped(connection, {old.atom}, [document_id]).get(
-                (document_id, old.atom)
-            )
+            stored = kept_wraps.document_rows(connection, [document_id])[document_id]
+            found = pending or next((key for key in stored if key.atom == old.atom), None)
             if found is None:
                 raise StoreCorrupt(
                     "a document has no key under its label; the key database is older than the store"
@@ -237,6 +236,7 @@ class KeyStore:
         with self._database.write() as connection:
             for document_id, atom in pairs:
                 connection.execute(_pair(document_id, atom))
+        self._kept.clear()
         return self.cleared()
 
     def cleared(self) -> bool:
@@ -255,7 +255,7 @@ class KeyStore:
         """Return every wrapped key of some documents, whatever atom it is for."""
         wanted = set(document_ids)
         with self._database.read() as connection:
-            if len(wanted) <= FEW_KEYS:
+            if len(wanted) <= kept_wraps.FEW_KEYS:
                 rows = connection.execute(
                     select(*schema.document_keys.c).where(schema.document_keys.c.document_id.in_(wanted))
                 ).all()
@@ -285,13 +285,27 @@ class KeyStore:
             entries: The labels; each atom's key is opened now.
             document_ids: Only these documents; None means all under the labels.
         """
-        wanted, ids = list(entries), None if document_ids is None else list(document_ids)
+        wanted, ids = list(entries), None if document_ids is None else frozenset(document_ids)
+        lookups = self._lookups(wanted)
 
-        def opened(connection: Connection) -> Keyring:
-            label_keys = self._label_keys(connection, wanted)
-            return Keyring(self._store_id, label_keys, self._wrapped(connection, set(label_keys), ids))
+        def read() -> Wraps:
+            return self._read(lambda connection: self._wraps(connection, lookups, ids))
 
-        return self._read(opened)
+        few = ids is not None and max(len(ids), len(lookups)) <= kept_wraps.FEW_KEYS
+        wraps = self._kept.of(lookups, ids, read) if few and ids is not None else read()
+        keys = wraps.label_keys(self._store_id, wanted, lookups)
+        return Keyring(self._store_id, keys, wraps.under(keys))
+
+    def _wraps(
+        self, connection: Connection, lookups: Collection[str], document_ids: Collection[str] | None
+    ) -> Wraps:
+        labels = kept_wraps.label_rows(connection, lookups)
+        generations = {generation for generation, _ in labels.values()}
+        return Wraps(
+            labels,
+            kept_wraps.document_rows(connection, document_ids),
+            {each: self.generations.cipher(connection, each) for each in generations},
+        )
 
     def rotate(self, prepared: Prepared, entries: Callable[[], Iterable[LabelEntry]]) -> Rewrapped:
         """Wrap every key anew under a prepared generation, in one transaction.
@@ -344,53 +358,18 @@ class KeyStore:
 
     def _label_keys(self, connection: Connection, entries: Iterable[LabelEntry]) -> dict[int, bytes]:
         wanted = list(entries)
-        stored = self._stored_label_keys(
-            connection, {part for entry in wanted for part in entry.parts or {entry.label_id}}
-        )
-        keys: dict[int, bytes] = {}
-        for entry in wanted:
-            if entry.parts:
-                parts = {part: stored[part] for part in entry.parts}
-                keys[entry.atom] = derive_from_all(parts, place("compound", self._store_id))
-            else:
-                keys[entry.atom] = stored[entry.label_id]
-        return keys
+        lookups = self._lookups(wanted)
+        return self._wraps(connection, lookups, ()).label_keys(self._store_id, wanted, lookups)
 
-    def _stored_label_keys(self, connection: Connection, label_ids: set[str]) -> dict[str, bytes]:
-        lookups = {self._lookup(label_id): label_id for label_id in label_ids}
-        query = select(schema.label_keys)
-        if len(lookups) <= FEW_KEYS:
-            query = query.where(schema.label_keys.c.label_digest.in_(lookups))
-        rows = [row for row in connection.execute(query) if row.label_digest in lookups]
-        if len(rows) != len(label_ids):
-            raise StoreCorrupt(
-                "a label has no key; the key database is older than the store",
-                hint="put back a copy of keys.db that is as new as the store",
-            )
-        return {
-            lookups[row.label_digest]: self.generations.cipher(connection, row.generation).open(
-                row.wrapped, label_place(self._store_id, row.label_digest, row.generation)
-            )
-            for row in rows
-        }
+    def _lookups(self, entries: Iterable[LabelEntry]) -> dict[str, str]:
+        """Return the ids of all labels and parts, by the digest their keys are found by."""
+        ids = {part for entry in entries for part in entry.parts or {entry.label_id}}
+        return {self._lookup(label_id): label_id for label_id in ids}
 
     def _lookup(self, label_id: str) -> str:
         if self._digest_key is None:
             self._digest_key = self.store_key("digest")
         return digest(self._digest_key, "label key", label_id)
-
-    def _wrapped(
-        self, connection: Connection, atoms: Collection[int], document_ids: Iterable[str] | None
-    ) -> dict[tuple[str, int], WrappedKey]:
-        query = select(*schema.document_keys.c)
-        few = None if document_ids is None else set(document_ids)
-        if few is not None and len(few) <= FEW_KEYS:
-            query = query.where(schema.document_keys.c.document_id.in_(few))
-        return {
-            (document_id, atom): WrappedKey(document_id, atom, generation, wrapped)
-            for document_id, atom, generation, wrapped in connection.execute(query)
-            if atom in atoms and (few is None or document_id in few)
-        }
 
 
 def _pair(document_id: str, atom: int) -> Delete:

@@ -161,7 +161,7 @@ def test_many_documents_are_read_in_one_scan_and_are_the_same(
     entries = list(filled.ground.moment().table.entries.values())
     ids = list(filled.see("acme/user:dora").documents)
     few = filled.ground.keys.keyring(entries, ids)._wrapped
-    monkeypatch.setattr("ringfence_governance.key_store.FEW_KEYS", 0)
+    monkeypatch.setattr("ringfence_governance.kept_wraps.FEW_KEYS", 0)
     assert filled.ground.keys.keyring(entries, ids)._wrapped == few
     assert set(filled.ground.keys.keyring(entries)._label_keys) == {entry.atom for entry in entries}
 

@@ -1,0 +1,93 @@
+"""Wrapped keys are kept while nobody commits to their database, and not a question longer."""
+
+from __future__ import annotations
+
+import pytest
+
+from ringfence_governance import key_store
+from ringfence_governance.errors import SequenceUnconfirmed, StoreCorrupt
+from ringfence_governance.key_store import KeyStore
+from ringfence_governance.labels import LabelEntry
+from ringfence_governance.sqlite_engine import SqliteDatabase
+
+from .worlds import World, database
+
+LEE = "acme/user:lee"
+
+
+@pytest.fixture
+def project(filled: World) -> tuple[LabelEntry, str]:
+    """A label, and a document under it whose key was asked for once: it is kept."""
+    entry = filled.ground.moment().table.by_id["acme/label:project"]
+    document = filled.see(LEE).ids["project.txt"]
+    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+    return entry, document
+
+
+def test_what_is_kept_is_not_read_again(
+    filled: World, project: tuple[LabelEntry, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, document = project
+    monkeypatch.setattr(KeyStore, "_read", lambda *_: pytest.fail("the database was read"))
+    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+
+
+def test_a_key_that_was_destroyed_opens_nothing_in_the_next_question(
+    filled: World, project: tuple[LabelEntry, str]
+) -> None:
+    entry, document = project
+    filled.ground.keys.forget([(document, entry.atom)])
+    with pytest.raises(StoreCorrupt, match="no key for its document"):
+        filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+
+
+@pytest.mark.parametrize("table", ["document_keys", "label_keys"])
+def test_so_does_one_that_another_process_destroyed(
+    filled: World, project: tuple[LabelEntry, str], table: str
+) -> None:
+    entry, document = project
+    with database(filled.keys / "keys.db") as other:
+        assert other.execute(f"DELETE FROM {table}").rowcount
+    with pytest.raises(StoreCorrupt, match=r"no key for its document|a label has no key"):
+        filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+
+
+def test_if_it_cannot_be_learnt_whether_anything_was_committed_the_database_is_read(
+    filled: World, project: tuple[LabelEntry, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, document = project
+
+    def unknown(_: SqliteDatabase) -> tuple[int, int]:
+        raise SequenceUnconfirmed("keys.db took 9 s")
+
+    filled.ground.keys.forget([])
+    monkeypatch.setattr(SqliteDatabase, "mark", unknown)
+    read: list[object] = []
+    original = KeyStore._read
+    monkeypatch.setattr(KeyStore, "_read", lambda *given: (read.append(given), original(*given))[1])
+    for _ in range(2):
+        assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+    assert len(read) == 2
+
+
+def test_a_kept_key_of_another_label_or_document_is_in_no_keyring(
+    filled: World, project: tuple[LabelEntry, str]
+) -> None:
+    entry, document = project
+    payroll = filled.ground.moment().table.by_id["acme/label:payroll"]
+    for entries, ids in (([payroll], [document]), ([entry], ["0" * 32]), ([], [document])):
+        ring = filled.ground.keys.keyring(entries, ids)
+        assert not ring._wrapped
+        assert set(ring._label_keys) == {each.atom for each in entries}
+
+
+def test_when_too_many_are_kept_all_are_let_go(
+    filled: World, project: tuple[LabelEntry, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_store.kept_wraps, "DOCUMENTS_KEPT", 1)
+    entry, document = project
+    kept = filled.ground.keys._kept
+    filled.ground.keys.keyring([entry], [document, "0" * 32])
+    assert len(kept._documents) <= 2
+    filled.ground.keys.keyring([entry], ["1" * 32])
+    assert set(kept._documents) == {"1" * 32}
