@@ -199,14 +199,20 @@ class ReadableRows:
         shape = pa.schema([(name, kinds[name]) for name in columns])
         return RowDocuments(pa.concat_tables(taken or [shape.empty_table()]), (np.cumsum(own) - 1)[of])
 
-    def sealed(self, place: int) -> SealedPassage:
-        """Return one row and its document as they lie in the tables."""
-        owners, rows = self._where(np.asarray([place]))
-        segment, row = self._segments[int(owners[0])], int(rows[0])
-        (chunk,) = segment.chunks.slice(row, 1).to_pylist()
-        documents = segment.documents.select(KEPT_OF_DOCUMENT)
-        (document,) = documents.slice(int(segment.document_of[row]), 1).to_pylist()
-        return SealedPassage(chunk, document)
+    def sealed(self, places: Places) -> list[SealedPassage]:
+        """Return some rows and their documents as they lie in the tables, in the order of the places."""
+        owners, rows = self._where(places)
+        found = []
+        for owner, row in zip(owners.tolist(), rows.tolist(), strict=True):
+            segment = self._segments[owner]
+            document = int(segment.document_of[row])
+            found.append(
+                SealedPassage(
+                    _values(segment.chunks, segment.chunks.column_names, row),
+                    _values(segment.documents, KEPT_OF_DOCUMENT, document),
+                )
+            )
+        return found
 
     def _where(self, places: Places) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the segment of each row, and its place there."""
@@ -234,3 +240,8 @@ class ReadableRows:
             here = owners == number
             found[here] = column(segment)[rows[here]]
         return found
+
+
+def _values(table: pa.Table, columns: Sequence[str], row: int) -> dict[str, Any]:
+    """Return one row, value by value: `take` copies whole columns first where a table is of several pieces."""
+    return {name: table.column(name)[row].as_py() for name in columns}

@@ -274,7 +274,7 @@ def _best(looked: Candidates) -> _Found:
     more, best = len(best) > plan.k, best[_before(question, plan) : plan.k]
     # If all rows are still there, the hits' own bytes need not be read from the tables again.
     only = looked.only
-    found = [only[0].sealed(int(only[1][place])) if only else text_id(ids[place]) for place in best.tolist()]
+    found = only[0].sealed(only[1][best]) if only else [text_id(ids[place]) for place in best.tolist()]
     return _Found(found, scores[best].tolist(), more, matching, facets, counted)
 
 
