@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
+import lance
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ringfence_governance import lance_index, lance_tables
 from ringfence_governance.errors import StoreError
 from ringfence_governance.lance_upkeep import Dataset
+from ringfence_retrieval.questions import Question
+from ringfence_retrieval.search import search
 
-from .every_row import HAL, fill
+from .every_row import BOB, HAL, fill
 from .indexed_worlds import DEX, agree, chunks
 from .worlds import (
     ADMIN,
@@ -21,6 +26,7 @@ from .worlds import (
     WHY,
     World,
     draft,
+    open_world,
     subject,
     vector,
 )
@@ -102,6 +108,34 @@ def test_what_one_who_may_ingest_learns_from_the_files_is_what_the_threat_model_
     assert np.abs(np.sort(guessed, axis=0) - np.sort(true, axis=0)).max() < 1e-3
     told = Path(__file__).parents[2] / "docs" / "threat-model.md"
     assert "indexed" in told.read_text()
+
+
+def test_what_one_who_may_write_the_files_learns_as_a_reader_is_what_the_threat_model_says(
+    world: World,
+) -> None:
+    """The tokens of a row are bound to it by nothing: in a row of his own they answer his questions."""
+    (own,) = world.put(draft("own.txt", "nothing of note", "acme/label:project"), who=DEX)
+    (hidden,) = world.put(draft("hidden.txt", "merger with meridian in june", "acme/label:payroll"), who=DEX)
+    path, version = world.path / "lance" / "chunks.lance", chunks(world).version
+    rows = {row["document_id"]: row for row in chunks(world).to_table().to_pylist()}
+    rows[own] |= {name: rows[hidden][name] for name in ("blinded", "word_count")}
+    changed = pa.Table.from_pylist(list(rows.values()), schema=chunks(world).schema)
+    world.door.close()
+    shutil.rmtree(path)
+    for _ in range(version - 2):
+        lance.write_dataset(changed, str(path), mode="overwrite")
+    assert lance_index.make(lance.dataset(str(path)), version - 2) == version
+    again = open_world(world.folder)
+    again.ground.resident.limit(0)
+
+    def learnt(word: str, **settings: bool) -> int:
+        return search(again.door, subject(BOB), Question(word, 5, "text", **settings), vector).matching
+
+    guessed = ("merger", "borealis", "june", "july", "note")
+    assert [learnt(word) for word in guessed] == [1, 0, 1, 0, 0]
+    # What is sealed is bound to its row.
+    assert [learnt(word, exact=True) for word in guessed] == [0, 0, 0, 0, 1]
+    again.door.close()
 
 
 def test_an_erased_row_is_in_no_index_file_and_the_certificate_says_what_was_made_anew(world: World) -> None:
