@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import stopping
-from .errors import ErasedRow, NotReadable, Refused
+from .errors import ErasedRow, NotReadable, Refused, StoreCorrupt
 from .grants import Grant
 from .ground import Ground
 from .keyrings import Keyring
@@ -94,8 +94,14 @@ def contents(ground: Ground, grant: Grant) -> list[tuple[str, int, bytes]]:
     """Return (document id, atom, keyed digest of its bytes) of every readable document; see :mod:`known_contents`.
 
     Only those of which it is not remembered are opened.
+
+    Raises:
+        StoreCorrupt: A row came past the filter.
     """
     found = _content(ground, grant, "documents", ["metadata"], None)
+    # What is remembered needs no key: so this is the guard behind the filter.
+    if not {row["atom"] for row in found} <= grant.atoms:
+        raise StoreCorrupt("found rows of a label outside the grant; nothing leaves")
     known = [ground.contents.of(row["id"], row["metadata"]) for row in found]
     missing = [row for row, content in zip(found, known, strict=True) if content is None]
     keys = keyring(ground, grant, {row["atom"] for row in missing}, [row["id"] for row in missing])

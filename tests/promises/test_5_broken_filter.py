@@ -83,7 +83,9 @@ VERBS: dict[str, Callable[[Reader, str], Any]] = {
     ),
     "search facets": lambda reader, _: reader.search("pump", 1, group_by="document", facets=["media_type"]),
     "search many": lambda reader, _: [hit for each in reader.search_many(["pump"]) for hit in each],
+    "search reranked": lambda reader, _: reader.search("pump", 1, rerank=5),
     "context": lambda reader, _: reader.context("pump"),
+    "context reranked": lambda reader, _: reader.context("pump", k=1, rerank=5),
     "list": lambda reader, _: reader.list(),
     "text": lambda reader, hidden: reader.text(hidden),
     "text by path": lambda reader, _: reader.text("hidden/kestrelpath.txt"),
@@ -113,6 +115,19 @@ def test_with_the_filter_broken_nothing_leaves_and_the_log_has_an_alarm(
     record = records(store)[-1]
     assert (record["outcome"], record["rows"]) == ("alarm", [])
     assert who in json.dumps(record["chain"])
+
+
+def test_with_the_filter_broken_no_hidden_bytes_are_looked_at_though_others_have_them_open(
+    store: SeededStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of which bytes a document is needs no key once it was opened."""
+    reader, own = store.reader(RITA), store.written["files/own.txt"]
+    hidden = store.written["files/hidden/kestrelpath.txt"]
+    assert store.reader(DORA).text(hidden).text
+    break_the_filter(monkeypatch)
+    for text in ("A pump of mine.", store.reader(DORA).text(hidden).text):
+        with pytest.raises(StoreCorrupt):
+            reader.register_answer(text, [own])
 
 
 def test_the_filter_is_broken_by_that(store: SeededStore, monkeypatch: pytest.MonkeyPatch) -> None:
