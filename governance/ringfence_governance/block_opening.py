@@ -20,7 +20,7 @@ import pyarrow as pa
 from sqlalchemy import select
 
 from . import catalog_schema as schema
-from . import stopping
+from . import stopping, thresholds
 from .catalog import NEW_LABEL
 from .document_facts import with_facts
 from .errors import Refused, StoreCorrupt
@@ -34,7 +34,7 @@ from .row_map import Part
 from .rows import cell, keyring, refuse_erased
 from .segments import Segment, binary_ids, word_lists
 
-KEPT_THROUGH = frozenset({NEW_LABEL, "policy", "publication"})
+KEPT_THROUGH = frozenset({NEW_LABEL, "policy", "publication", thresholds.SETTING})
 """Kinds of catalog entries that leave blocks as they are, but for those whose rows went. Any other lets all go."""
 
 KEPT_SEALED = ("id", "document_id", "run_id", "text", "metadata")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from . import catalog_migrations, stopping
 from . import catalog_schema as schema
@@ -181,6 +181,11 @@ class Catalog:
     def set_meta(self, connection: Connection, name: str, value: str) -> None:
         """Set a setting that was not set before."""
         connection.execute(insert(schema.meta).values(name=name, value=value))
+
+    def put_meta(self, connection: Connection, name: str, value: str) -> None:
+        """Set a setting, whether or not it was set before."""
+        connection.execute(delete(schema.meta).where(schema.meta.c.name == name))
+        self.set_meta(connection, name, value)
 
     def seal(self, plain: bytes, *where: str | int) -> bytes:
         """Seal a value of the catalog for one place in it."""

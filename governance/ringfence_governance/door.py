@@ -15,6 +15,7 @@ from . import (
     answers,
     auditor_log,
     bucket_stores,
+    calibrating,
     compaction,
     erasure,
     erasure_proof,
@@ -298,6 +299,12 @@ class Door:
     def flush_lineage(self, subject: Subject) -> dict[str, Any]:
         """See :func:`inspection.flush_lineage`."""
         return inspection.flush_lineage(self.__ground, subject)
+
+    def calibrate(
+        self, admin: Subject, measure: Callable[[int], tuple[int, Any]], reason: Reasoned
+    ) -> dict[str, Any]:
+        """See :func:`calibrating.calibrate`."""
+        return calibrating.calibrate(self.__ground, admin, measure, reason)
 
     def rotate_keys(self, admin: Subject, reason: Reasoned, *, retire: bool = False) -> dict[str, Any]:
         """See :func:`key_rotation.rotate`."""

@@ -62,6 +62,11 @@ class GrantedReader:
         return block_opening.passes(self._ground, self._grant)
 
     @property
+    def every_row_max(self) -> int | None:
+        """Up to how many rows each is scored outright, as it was measured for the store; None if it never was."""
+        return self._ground.moment().every_row_max
+
+    @property
     def memory_room(self) -> int:
         """How many rows fit into the memory that opened ones may take, each taken at the same size."""
         return self._ground.resident.room

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from . import authority, catalog_labels, erasure_ledger, journal, publications, standing_policy
+from . import (
+    authority,
+    catalog_labels,
+    erasure_ledger,
+    journal,
+    publications,
+    standing_policy,
+    thresholds,
+)
 from .ambient import Ambient
 from .atom_sets import AtomSet
 from .audit_log import AuditLog
@@ -54,6 +62,8 @@ class Moment:
     publication: Publication
     erased: frozenset[str]
     """Ids of all documents that were erased."""
+    every_row_max: int | None = None
+    """Up to how many rows each is scored outright, as it was measured; None if it never was."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -175,6 +185,7 @@ class Ground:
             table=self._labels(connection),
             publication=publications.newest(connection),
             erased=self._erased(connection),
+            every_row_max=thresholds.load(self.catalog, connection),
         )
 
     def history(self) -> tuple[Entry, ...]:

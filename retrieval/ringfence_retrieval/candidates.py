@@ -75,7 +75,7 @@ class Candidates:
                 kept = rows.nearest(self._query, self.plan.k + 1, among)
                 self._meaning.append(exact_scores(rows, self._query, kept))
             elif self.question.mode == "hybrid":
-                self._meaning.append(_first_scores(rows, self._query, kept, among))
+                self._meaning.append(_first_scores(rows, self._query, kept, among, self.plan))
             else:
                 self._meaning.append(exact_scores(rows, self._query, among))
         self.only = None if self.ids else (rows, kept)
@@ -132,10 +132,10 @@ def exact_scores(
 
 
 def _first_scores(
-    rows: ReadableRows, query: npt.NDArray[np.float32], kept: Places, among: Places | None
+    rows: ReadableRows, query: npt.NDArray[np.float32], kept: Places, among: Places | None, plan: Plan
 ) -> npt.NDArray[np.float64]:
     """Return the scores of those rows that can have a rank by meaning, and for all others one below every score."""
-    if len(kept) <= every_row_max(ranking.RANKS):
+    if len(kept) <= every_row_max(ranking.RANKS, plan.outright):
         return exact_scores(rows, query, among)
     scores = np.full(len(kept), -np.inf)
     first = rows.nearest(query, ranking.RANKS, among)

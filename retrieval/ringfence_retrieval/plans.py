@@ -33,6 +33,7 @@ class Plan:
         k: How many hits are wanted, with those of the pages before.
         room: How many rows may be opened at once; None in a sealed store, or if the exact answer is asked for.
         complete: Whether no readable row that should be a hit can be missed.
+        outright: Up to how many rows each is scored outright, as it was measured; None for :data:`EVERY_ROW_MAX`.
     """
 
     name: PlanName
@@ -40,37 +41,55 @@ class Plan:
     k: int
     room: int | None = None
     complete: bool = True
+    outright: int | None = None
+
+    @property
+    def every_row_max(self) -> int:
+        """Up to how many rows each is scored outright."""
+        return every_row_max(self.k, self.outright)
 
     @property
     def thresholds(self) -> dict[str, int]:
         """What decides between plans."""
         room = {} if self.room is None else {"opened_max": self.room}
-        return {"every_row_max": every_row_max(self.k), **room}
+        return {"every_row_max": self.every_row_max, **room}
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the plan as JSON-ready values."""
         return {"name": self.name, "rows": self.rows, "k": self.k, "thresholds": self.thresholds}
 
 
-def planned(mode: Mode, k: int, rows: int, *, grouped: bool = False, room: int | None = None) -> Plan:
+def planned(
+    mode: Mode,
+    k: int,
+    rows: int,
+    *,
+    grouped: bool = False,
+    room: int | None = None,
+    outright: int | None = None,
+) -> Plan:
     """Return the plan for a question.
 
     Args:
         rows: How many the reader may read.
         grouped: Whether only the best row of each document is wanted.
         room: How many may be opened at once before an index is asked; None if there is none to ask.
+        outright: Up to how many rows each is scored outright, as it was measured; None if it never was.
     """
     if rows == 0:
-        return Plan("nothing", rows, k, room)
+        return Plan("nothing", rows, k, room, outright=outright)
     if room is not None and rows > room:
-        return Plan("index", rows, k, room, complete=mode == "text")
-    if mode == "text":
-        return Plan("rows with a word", rows, k, room)
-    if mode == "hybrid":
-        return Plan("both orders", rows, k, room)
-    return Plan("every row" if grouped or rows <= every_row_max(k) else "estimate first", rows, k, room)
+        return Plan("index", rows, k, room, complete=mode == "text", outright=outright)
+    name: PlanName = "rows with a word" if mode == "text" else "both orders"
+    if mode == "vector":
+        name = "every row" if grouped or rows <= every_row_max(k, outright) else "estimate first"
+    return Plan(name, rows, k, room, outright=outright)
 
 
-def every_row_max(k: int) -> int:
-    """Return up to how many rows each is scored outright when `k` are wanted."""
-    return max(k, EVERY_ROW_MAX)
+def every_row_max(k: int, outright: int | None = None) -> int:
+    """Return up to how many rows each is scored outright when `k` are wanted.
+
+    Args:
+        outright: As it was measured; None if it never was.
+    """
+    return max(k, EVERY_ROW_MAX if outright is None else outright)

@@ -17,6 +17,7 @@ from ringfence_governance.kept_changes import Reasoned
 from ringfence_governance.labels import Label, NamedLabel
 from ringfence_governance.policy_rows import Link, Rule
 from ringfence_governance.subjects import Subject
+from ringfence_retrieval.calibration import measured
 
 from .auditing import Auditing
 from .boundary import public
@@ -238,6 +239,20 @@ class Administering(Auditing):
             KeyUnavailable: What keeps the master key gives no new one.
         """
         return self.__door.rotate_keys(self.__subject, Reasoned(why, ticket), retire=retire)
+
+    @public
+    def calibrate(self, *, why: str, ticket: str = "") -> dict[str, Any]:
+        """Measure on this machine what decides between plans, and keep it with the store. No answer changes by it.
+
+        Returns:
+            `every_row_max` (up to how many rows each is scored outright; `explain=True` shows it), `before` (None
+            if it was never measured), `measured` (for each number of rows tried, both times in ms).
+
+        Raises:
+            Refused: This subject may not administer every tenant of the store.
+            InvalidInput: The store holds nothing yet.
+        """
+        return self.__door.calibrate(self.__subject, measured, Reasoned(why, ticket))
 
     @public
     def keys_status(self) -> dict[str, Any]:

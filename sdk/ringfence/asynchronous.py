@@ -98,6 +98,7 @@ class AsyncReader:
     add_member = _awaited(Reader.add_member)
     apply_policy = _awaited(Reader.apply_policy)
     audit_database = _awaited(Reader.audit_database)
+    calibrate = _awaited(Reader.calibrate)
     compact = _awaited(Reader.compact)
     count = _awaited(Reader.count)
     define_label = _awaited(Reader.define_label)

@@ -81,6 +81,7 @@ RUNS = {
     ("erase", ""): ["STORE", "OFFER", "--as", INGESTER, "--why", "x"],
     ("verify-erasure", ""): ["STORE", "CERTIFICATE", "--as", AUDITOR],
     ("compact", ""): ["STORE", "--as", ADMIN],
+    ("calibrate", ""): ["STORE", "--as", ADMIN, "--why", "x"],
     ("audit verify", ""): ["STORE", "--as", AUDITOR],
     ("audit checkpoint", ""): ["STORE", "--as", AUDITOR],
     ("audit prove", ""): ["STORE", "RECORD", "--as", AUDITOR],

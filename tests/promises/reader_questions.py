@@ -196,6 +196,7 @@ def refused_changes(reader: Reader) -> Iterator[tuple[str, bytes]]:
     yield "diff", bytes_of(lambda: reader.diff_policy(SHIPPED))
     yield "apply", bytes_of(lambda: reader.apply_policy(SHIPPED, why="x"))
     yield "compact", bytes_of(reader.compact)
+    yield "calibrate", bytes_of(lambda: reader.calibrate(why="x"))
     yield "rotate keys", bytes_of(lambda: reader.rotate_keys(why="x"))
     yield "keys status", bytes_of(reader.keys_status)
     yield "flush lineage", bytes_of(reader.flush_lineage)
@@ -272,6 +273,7 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     yield ["policy", "diff", "STORE", str(SHIPPED), *who]
     yield ["policy", "apply", "STORE", str(SHIPPED), *change]
     yield ["compact", "STORE", *who]
+    yield ["calibrate", "STORE", *change]
     yield ["keys", "rotate", "STORE", *change]
     yield ["keys", "status", "STORE", *who]
     yield ["lineage", "flush", "STORE", *who]

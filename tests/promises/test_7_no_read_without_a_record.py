@@ -140,6 +140,7 @@ CHANGES: dict[str, tuple[str, Call]] = {
     ),
     "erase": (ADA, lambda reader, known: reader.erase(known["open.txt"], why="x")),
     "compact": (ADA, lambda reader, _: reader.compact()),
+    "calibrate": (ADA, lambda reader, _: reader.calibrate(why="x")),
     "rotate_keys": (ADA, lambda reader, _: reader.rotate_keys(why="x")),
     "keep_log": (ADA, lambda reader, _: reader.keep_log()),
 }
@@ -192,6 +193,7 @@ REFUSED: dict[str, tuple[str, Call]] = {
     "erase": (RITA, lambda reader, known: reader.erase(known["open.txt"], why="x")),
     "erase of a hidden document": (RITA, lambda reader, known: reader.erase(known["secret.txt"], why="x")),
     "compact": (RITA, lambda reader, _: reader.compact()),
+    "calibrate": (RITA, lambda reader, _: reader.calibrate(why="mine")),
     "rotate_keys": (RITA, lambda reader, _: reader.rotate_keys(why="x")),
     "keys_status": (RITA, lambda reader, _: reader.keys_status()),
     "flush_lineage": (RITA, lambda reader, _: reader.flush_lineage()),

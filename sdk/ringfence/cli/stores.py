@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from .answers import finish, lines, table
-from .options import AsJson, AsSubject, Embedder, StorePath
+from .options import AsJson, AsSubject, Embedder, StorePath, Ticket, Why
 
 if TYPE_CHECKING:
     from ringfence.store import Store
@@ -115,6 +116,21 @@ def compact(store: StorePath, subject: AsSubject = None, as_json: AsJson = False
         [f"rewritten  {rewritten}", f"removed    {removed} bytes"] if removed is not None else ["compacted"]
     )
     finish(facts, lines(*shown), as_json=as_json)
+
+
+def calibrate(
+    store: StorePath, why: Why, subject: AsSubject = None, ticket: Ticket = "", as_json: AsJson = False
+) -> None:
+    """Measure on this machine what decides how questions are answered, and keep it with the store."""
+    with opened(store) as open_store:
+        facts = open_store.as_user(subject).calibrate(why=why, ticket=ticket)
+    rows = [tuple(each.values()) for each in facts["measured"]]
+
+    def show(out: Console) -> None:
+        out.print(table(["rows", "each scored outright, ms", "estimated first, ms"], rows))
+        lines(f"each is scored outright up to {facts['every_row_max']} rows")(out)
+
+    finish(facts, show, as_json=as_json)
 
 
 def status(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) -> None:
