@@ -36,7 +36,7 @@ def main() -> None:
     command = Command("python -m bench.peers", __doc__, "peers.json", "RESULTS.md", page, folder="bench")
     parser = command.parser()
     parser.add_argument("--size", type=int, default=100_000, help="rows of the made vectors")
-    parser.add_argument("--real", type=int, default=6000, help="rows of real vectors; 0: none")
+    parser.add_argument("--real", type=int, default=5000, help="rows of real vectors; 0: none")
     parser.add_argument("--groups", default=",".join(GROUPS), help="which engines, comma separated")
     parser.add_argument(
         "--fresh", action="store_true", help="build everything anew, and keep nothing for a later run"

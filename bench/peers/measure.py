@@ -43,7 +43,7 @@ class Pace:
 
     rounds: int = ROUNDS
     questions: int = 12
-    seconds: float = 0.12
+    seconds: float = 0.08
 
 
 def measured(

@@ -55,7 +55,7 @@ class Ringfence:
 
     def __init__(self) -> None:
         self.engines: dict[str, Engine] = {}
-        self._doors: list[Door] = []
+        self.doors: list[Door] = []
 
     def build(self, questions: QuestionSet, folder: Path) -> None:
         """Make both stores."""
@@ -78,10 +78,10 @@ class Ringfence:
             place = folder / str(column)
             door = Door.open(place / "store", keys_home=place / "keys")
             door.limit_memory(MEMORY_BYTES)
-            self._doors.append(door)
+            self.doors.append(door)
         if len(questions.vectors) >= COMPILED_FROM:
             vector_scan.load_kernels(questions.vectors.shape[1])
-        self.engines = {"ringfence": Governed(self._doors), "ungoverned": Ungoverned(self._doors)}
+        self.engines = {"ringfence": Governed(self.doors), "ungoverned": Ungoverned(self.doors)}
 
     def other_memory(self) -> int:
         """Return none."""
@@ -89,7 +89,7 @@ class Ringfence:
 
     def close(self) -> None:
         """Close the stores."""
-        for door in self._doors:
+        for door in self.doors:
             door.close()
 
 

@@ -202,16 +202,19 @@ class ReadableRows:
     def sealed(self, places: Places) -> list[SealedPassage]:
         """Return some rows and their documents as they lie in the tables, in the order of the places."""
         owners, rows = self._where(places)
+        # Value by value: `take` copies whole columns first where a table is of several pieces.
+        columns = {
+            owner: (
+                _columns(self._segments[owner].chunks, self._segments[owner].chunks.column_names),
+                _columns(self._segments[owner].documents, KEPT_OF_DOCUMENT),
+            )
+            for owner in set(owners.tolist())
+        }
         found = []
         for owner, row in zip(owners.tolist(), rows.tolist(), strict=True):
-            segment = self._segments[owner]
-            document = int(segment.document_of[row])
-            found.append(
-                SealedPassage(
-                    _values(segment.chunks, segment.chunks.column_names, row),
-                    _values(segment.documents, KEPT_OF_DOCUMENT, document),
-                )
-            )
+            chunks, documents = columns[owner]
+            document = int(self._segments[owner].document_of[row])
+            found.append(SealedPassage(_row(chunks, row), _row(documents, document)))
         return found
 
     def _where(self, places: Places) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -242,6 +245,9 @@ class ReadableRows:
         return found
 
 
-def _values(table: pa.Table, columns: Sequence[str], row: int) -> dict[str, Any]:
-    """Return one row, value by value: `take` copies whole columns first where a table is of several pieces."""
-    return {name: table.column(name)[row].as_py() for name in columns}
+def _columns(table: pa.Table, names: Sequence[str]) -> list[tuple[str, pa.ChunkedArray]]:
+    return [(name, table.column(name)) for name in names]
+
+
+def _row(columns: Sequence[tuple[str, pa.ChunkedArray]], row: int) -> dict[str, Any]:
+    return {name: column[row].as_py() for name, column in columns}
