@@ -21,6 +21,8 @@ import numpy.typing as npt
 
 from .atom_sets import AtomSet
 
+SETS_COUNTED = 256
+"""Of so many sets of atoms it is kept how many rows they have."""
 PART_ROWS_MAX = 16_384
 """Rows of one part; an atom with more of them in a fragment has several. Bounds what must be in memory at once."""
 MAPS_KEPT = 8
@@ -132,16 +134,25 @@ def parts_of(atoms: npt.NDArray[np.int32], addresses: npt.NDArray[np.uint64]) ->
 class TableRows:
     """The rows of one table version, by atom."""
 
-    __slots__ = ("fragments",)
+    __slots__ = ("_counted", "fragments")
 
     def __init__(self, fragments: Sequence[FragmentRows]) -> None:
         self.fragments = tuple(fragments)
+        # Neither the rows nor a set of atoms ever changes: a set is counted once.
+        self._counted: dict[int, tuple[AtomSet, int]] = {}
 
     def count(self, atoms: AtomSet) -> int:
         """Return how many rows carry one of `atoms`."""
-        return sum(
+        kept = self._counted.get(id(atoms))
+        if kept is not None and kept[0] is atoms:
+            return kept[1]
+        found = sum(
             int((np.diff(fragment.starts)[fragment.places(atoms)]).sum()) for fragment in self.fragments
         )
+        if len(self._counted) >= SETS_COUNTED:
+            self._counted.clear()
+        self._counted[id(atoms)] = (atoms, found)
+        return found
 
     def words(self, atoms: AtomSet) -> int:
         """Return how many words the rows of `atoms` have together; 0 in a sealed store."""
