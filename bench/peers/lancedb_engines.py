@@ -21,8 +21,8 @@ from .question_sets import Cell, K, Labels, QuestionSet
 LIST_MAX = 1000
 """So many ids OpenFGA's list-objects gives by default."""
 COLUMNS = ("label_0", "label_1")
-INDEX_ROWS_MIN = 1000
-"""Of fewer rows no vector index can be trained."""
+INDEX_ROWS_MIN = 2000
+"""Fewer rows are soon scanned, and sooner than an index over them is trained."""
 ALL = 100_000
 
 

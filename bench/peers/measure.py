@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.machine import percentile, spread
 
+from . import hidden_rows
 from .built import Built
 from .engines import GROUPS
 from .process import Failed, Process
@@ -82,6 +83,8 @@ def measured(
         for cell in range(len(questions.cells)):
             _say(f"{name}: reader {cell + 1} of {len(questions.cells)}")
             _report(told, owners, cell, pace)
+        _say(f"{name}: the reader's rows alone")
+        hidden_rows.compared(told, questions, folder, processes)
     finally:
         for process in processes.values():
             process.end()

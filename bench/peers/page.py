@@ -48,10 +48,11 @@ of the question, for all alike. numpy and faiss use one thread; the others as ma
 """
 
 
-MEMORY = """Memory is what opening the rows and asking as every reader added to the process, or the share of the
-server's processes; engines of one group share it. Ringfence's is that of one of its two stores, with all that text
-search needs and the sealed texts; its disk and build are those of both stores, since a document has one label here,
-and the peers' rows have two columns of labels.
+MEMORY = """*Answers that hidden rows change*: the reader of 10 % asks, with the setting that was taken, once of all
+rows and once of an engine that holds his rows alone; what differs tells of rows he may not read. Memory is what opening
+the rows and asking as every reader added to the process, or the share of the server's processes; engines of one group
+share it. Ringfence's is that of one of its two stores, with all that text search needs and the sealed texts; its disk
+and build are those of both stores, since a document has one label here, and the peers' rows have two columns of labels.
 """
 
 
@@ -241,12 +242,20 @@ def _leaks(found: Row) -> str:
                 f"{sum(each['unreadable'] for each in readers)}",
                 f"{sum(each['short'] for each in readers)}",
                 f"{min(each['recall'] for each in readers):.2f}",
+                *_hidden(about),
                 _mebibytes(group.get("memory_bytes")) if own else NONE,
                 f"{group.get('build_s', 0) + group['opened_s']:.0f}" if own else NONE,
                 _mebibytes(group.get("disk_bytes")) if own and group.get("disk_bytes") else NONE,
             ]
         )
     return f"{table(head, rows)}\n{MEMORY}"
+
+
+def _hidden(about: Row) -> tuple[str, str]:
+    hidden = about.get("hidden")
+    if hidden is None:
+        return NONE, NONE
+    return f"{hidden['answers']} of {hidden['questions']}", f"{hidden['scores']}"
 
 
 def _mebibytes(size: int | None) -> str:

@@ -36,7 +36,12 @@ class Served:
         before = resident_bytes()
         self._group = group(name)
         started = time.perf_counter()
-        self._group.open(self._questions, folder)
+        try:
+            self._group.open(self._questions, folder)
+        except BaseException:
+            # A server that was begun must not outlive this process.
+            self._group.close()
+            raise
         self.opened_s = round(time.perf_counter() - started, 2)
         self._before = before
         self._judges: dict[tuple[int, str], Judge] = {}
@@ -115,6 +120,13 @@ class Served:
                 break
         return found
 
+    def answers(self, engine: str, cell: int, knob: str, count: int) -> dict[str, Any]:
+        """Return what an engine answers to a reader's first questions: rows and scores of each."""
+        of = self._group.engines[engine]
+        ask = of.reader(self._questions.cells[cell], of.knobs[knob])
+        found = [ask(question) for question in self._questions.asked(cell, "reported")[:count]]
+        return {"answers": [[list(map(int, each.rows)), list(map(float, each.scores))] for each in found]}
+
     def close(self) -> None:
         """Close the group."""
         self._group.close()
@@ -138,7 +150,7 @@ def build(name: str, data: Path, folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Build, or serve until the input ends."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("act", choices=["build", "serve"])
+    parser.add_argument("act", choices=["build", "serve", "both"])
     parser.add_argument("group")
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)
@@ -148,9 +160,10 @@ def main() -> None:
     os.dup2(2, 1)
     served: Served | None = None
     try:
-        if given.act == "build":
-            told: dict[str, Any] = build(given.group, given.data, given.folder)
-        else:
+        told: dict[str, Any] = {}
+        if given.act in ("build", "both"):
+            told = build(given.group, given.data, given.folder)
+        if given.act in ("serve", "both"):
             served = Served(given.group, given.data, given.folder)
             told = served.told()
     except NotInstalled as missing:
@@ -169,7 +182,9 @@ def _answered(served: Served | None, wanted: dict[str, Any]) -> dict[str, Any]:
     assert served is not None
     do = wanted.pop("do")
     try:
-        return served.memory() if do == "memory" else served.asked(**wanted)
+        act: Any = {"memory": served.memory, "asked": served.asked, "answers": served.answers}[do]
+        found: dict[str, Any] = act(**wanted)
+        return found
     except Exception as error:  # noqa: BLE001 - what any engine raises is its result, and the others go on
         traceback.print_exc()
         return {"failed": f"{type(error).__name__}: {error}"[:300]}

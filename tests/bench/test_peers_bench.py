@@ -17,7 +17,7 @@ def question_sets(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(REPO))
     from bench.peers import question_sets, vector_sets
 
-    return question_sets, vector_sets.synthetic(1000, (1.0, 100.0))
+    return question_sets, vector_sets.synthetic(1000, (10.0, 100.0))
 
 
 def test_a_quick_run_leaks_nothing_and_names_what_is_missing(
@@ -39,6 +39,9 @@ def test_a_quick_run_leaks_nothing_and_names_what_is_missing(
     ours = found["engines"]["ringfence"]["readers"].values()
     assert {each["recall"] for each in ours} == {1.0}
     assert not sum(each["short"] for each in ours)
+    hidden = found["engines"]["ringfence"]["hidden"]
+    assert hidden == {"questions": hidden["questions"], "answers": 0, "scores": 0}
+    assert hidden["questions"]
     for group in ("pgvector", "qdrant", "zvec", "faiss"):
         assert "missing" in found["groups"][group]
         assert f"- `{group}`: left out of this run" in done.stdout
