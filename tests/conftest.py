@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
 
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2 * 2**30
@@ -66,4 +69,12 @@ def keys_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("RINGFENCE_HOME", str(tmp_path_factory.mktemp("keys")))
         for name in [name for name in os.environ if name.startswith("OPENLINEAGE")]:
             patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_built_once() -> Iterator[None]:
+    """Typer's runner makes every command anew for each one that is run, 50 ms of the processor; here it does once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
         yield

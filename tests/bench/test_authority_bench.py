@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .runs import REPO, ROOTS, quick_run, run
+from .runs import REPO, ROOTS, python, quick_run, run
 
 RESULTS = REPO / "bench" / "results" / "authority.json"
 
@@ -99,6 +99,6 @@ def test_a_process_that_dies_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_quick_run_of_who_may_read_finds_both_ways_alike() -> None:
-    done = run("bench.authority.listing", "--quick")
+    done = run("bench.authority.listing", "--quick", python=python())
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n| ") == 1 + 2, done.stdout

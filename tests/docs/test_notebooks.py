@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import nbformat
 import pytest
+from jupyter_client import KernelManager
 from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 REPO = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.ipynb"))
@@ -20,20 +24,37 @@ def test_each_notebook_ends_in_something_that_is_looked_at() -> None:
     assert [path.name for path in NOTEBOOKS] == sorted(FOUND)
 
 
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[KernelManager]:
+    """One process for all of them, which loads what they import once."""
+    manager = KernelManager(kernel_name="python3")
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
+def execute(notebook: nbformat.NotebookNode, kernel: KernelManager) -> None:
+    NotebookClient(notebook, km=kernel, timeout=CELL_TIMEOUT_S).execute()
+
+
+def anew(folder: Path) -> nbformat.NotebookNode:
+    """A notebook after which the next one finds what it would in a kernel of its own, with its keys in a folder."""
+    cell = f"""
+        import os
+        os.chdir({str(folder)!r})
+        os.environ["RINGFENCE_HOME"] = {str(folder / "keys")!r}
+        %reset -f
+        """
+    return new_notebook(cells=[new_code_cell(dedent(cell))])
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_the_notebook_runs_from_the_first_cell_to_the_last(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, kernel: KernelManager
 ) -> None:
-    monkeypatch.setenv("RINGFENCE_HOME", str(tmp_path / "keys"))
     shutil.copytree(REPO / "examples", tmp_path / "examples")
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT_S,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    )
-    client.execute()
+    execute(anew(tmp_path), kernel)
+    execute(notebook, kernel)
     last = [cell for cell in notebook.cells if cell.cell_type == "code"][-2]
     assert FOUND[path.name] in str(last["outputs"])
 

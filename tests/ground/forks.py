@@ -1,8 +1,9 @@
 """Start a module's program in a process of its own without loading everything anew.
 
-For each module one process loads it and does nothing else; every program is a fork of it, with the files, folder and
-environment it would have had if it had been started. It is killed and waited for like any other. The threads that
-loading starts, of Arrow, numpy and LanceDB, are idle then, and their owners start them again in a fork.
+For each module one process loads it, and what it may need later, and does nothing else; every program is a fork of it,
+with the files, folder and environment it would have had if it had been started. It is killed and waited for like any
+other. The threads that loading starts, of Arrow, numpy and LanceDB, are idle then, and their owners start them again
+in a fork.
 `python -m ground.forks MODULE FD` is that first process.
 """
 
@@ -23,6 +24,9 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+LAZY = ("lancedb", "duckdb", "openlineage.client", "openlineage.client.transport.file", "pyarrow.parquet")
+"""What is loaded only when something is written or read; a fork would load it each time."""
 
 REQUEST_BYTES = 1 << 20
 """More than a command and an environment take."""
@@ -102,6 +106,8 @@ def _end(ours: socket.socket, child: subprocess.Popen[bytes]) -> None:
 def serve(module: str, descriptor: int) -> None:
     """Load a module, and fork at every request until nobody can ask any more."""
     program = importlib.import_module(module)
+    for lazy in LAZY:
+        importlib.import_module(lazy)
     # Their warnings are of forks in the middle of work; here nothing was begun.
     warnings.filterwarnings("ignore", "lance is not fork-safe|lancedb fork support")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

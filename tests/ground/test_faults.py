@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from .faults import ERRORS, EVERY, OPERATIONS, READ_ONLY, compiled, drawn, run
+from .faults import ERRORS, EVERY, OPERATIONS, READ_ONLY, Trials, compiled, drawn
 
 SOME = {"publish": 6, "grant": 6, "read": 6, "init": 6}
 """How many of an operation's changes fail in the test command at a time; in the soak each does."""
@@ -19,30 +22,30 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compiled(tmp_path_factory.mktemp("faults"))
 
 
-def changes_of(library: Path, folder: Path, operation: str) -> int:
-    """How many changes the operation makes when none fails."""
-    (whole,) = run(library, folder, operation, [0], "disk full")
-    assert whole["error"] == ""
-    assert whole["stands"] == ("before" if operation == "read" else "after")
-    count = whole["changes"]
-    assert isinstance(count, int)
-    return count
+@pytest.fixture(scope="module")
+def trials_of(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Trials]]:
+    """One process for each operation."""
+    folder = tmp_path_factory.mktemp("trials")
+    with ExitStack() as stack:
+
+        @functools.cache
+        def trials(operation: str) -> Trials:
+            return stack.enter_context(closing(Trials(library, folder, operation)))
+
+        yield trials
 
 
-def check(library: Path, folder: Path, operation: str, error: str, some: int) -> None:
+def check(trials: Trials, error: str, some: int) -> None:
     """Fail some changes; more are drawn until two thirds as many ended in an error, as some change nothing needed."""
-    wanted = some - some // 3
-    count = changes_of(library, folder / "whole", operation)
+    operation, count, wanted = trials.operation, trials.changes, some - some // 3
     assert count >= 2
     found: list[dict[str, object]] = []
     refused: list[dict[str, object]] = []
-    left = drawn(count, seed=count)
-    while left and (some >= count or len(refused) < wanted):
-        numbers, left = sorted(left[: some + 2]), left[some + 2 :]
-        print(f"{operation}, {error}: changes {numbers} of {count}")
-        tried = run(library, folder / f"failing-{len(found)}", operation, numbers, error)
-        assert [each["number"] for each in tried] == numbers
-        found += tried
+    for number in drawn(count, seed=count):
+        if len(found) >= some and len(refused) >= wanted:
+            break
+        print(f"{operation}, {error}: change {number} of {count}")
+        found.append(trials.run(number, error))
         refused = [each for each in found if each["error"]]
     for each in found:
         assert each["stands"] in ("before", "after"), each
@@ -50,7 +53,7 @@ def check(library: Path, folder: Path, operation: str, error: str, some: int) ->
             assert operation == "read" or each["stands"] == "after", each
         else:
             # Who makes a store has just said where; who rotates its keys has to know which file to mend.
-            assert operation in ("init", "rotate") or str(folder) not in str(each["error"]), (
+            assert operation in ("init", "rotate") or str(trials.folder) not in str(each["error"]), (
                 "an error names no path"
             )
     assert len(refused) > len(found) / 2 if len(found) == count else len(refused) >= wanted, (
@@ -69,11 +72,9 @@ def check(library: Path, folder: Path, operation: str, error: str, some: int) ->
     ],
 )
 def test_some_failing_change_leaves_all_or_nothing(
-    operation: str, error: str, library: Path, tmp_path: Path
+    operation: str, error: str, trials_of: Callable[[str], Trials]
 ) -> None:
-    check(
-        library, tmp_path, operation, error, SOME.get(operation, OTHERS) if error == "disk full" else OTHERS
-    )
+    check(trials_of(operation), error, SOME.get(operation, OTHERS) if error == "disk full" else OTHERS)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +85,9 @@ def test_some_failing_change_leaves_all_or_nothing(
     ],
 )
 def test_on_a_read_only_disk_nothing_is_changed_and_no_result_leaves(
-    operation: str, library: Path, tmp_path: Path
+    operation: str, trials_of: Callable[[str], Trials]
 ) -> None:
-    (tried,) = run(library, tmp_path / "store", operation, [EVERY], READ_ONLY)
+    tried = trials_of(operation).run(EVERY, READ_ONLY)
     assert tried["stands"] == "before"
     assert "cannot be written" in str(tried["error"]) or "cannot write" in str(tried["error"]), tried
 
@@ -95,6 +96,6 @@ def test_on_a_read_only_disk_nothing_is_changed_and_no_result_leaves(
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("operation", [*OPERATIONS, "init"])
 def test_each_failing_change_leaves_all_or_nothing(
-    operation: str, error: str, library: Path, tmp_path: Path
+    operation: str, error: str, trials_of: Callable[[str], Trials]
 ) -> None:
-    check(library, tmp_path, operation, error, 10_000)
+    check(trials_of(operation), error, 10_000)
