@@ -33,7 +33,9 @@ def kernel() -> Iterator[KernelManager]:
 
 
 def execute(notebook: nbformat.NotebookNode, kernel: KernelManager) -> None:
-    NotebookClient(notebook, km=kernel, timeout=CELL_TIMEOUT_S).execute()
+    client = NotebookClient(notebook, km=kernel, timeout=CELL_TIMEOUT_S)
+    client.execute()
+    client.kc.stop_channels()
 
 
 def anew(folder: Path) -> nbformat.NotebookNode:

@@ -52,7 +52,7 @@ def questions(dice: random.Random, documents: list[str]) -> Iterator[Question]:
     yield "what", OTTO, dice.choice(SUBJECTS), "read"
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, 10))])
 def test_an_answer_of_a_time_is_the_one_that_was_given_then(
     still: World, ids: dict[str, str], seed: int
 ) -> None:
