@@ -47,8 +47,7 @@ store of {documents} documents.
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
     command = Command("python -m bench.audit_cost", __doc__, "audit.json", "bench-audit.md", page)
-    given = command.parser().parse_args()
-    command.carry_out(given, lambda: _measured(given))
+    command.run(_measured)
 
 
 def _measured(given: argparse.Namespace) -> dict[str, object]:

@@ -49,6 +49,15 @@ class Command:
         )
         return parser
 
+    def run(self, measure: Callable[[argparse.Namespace], Mapping[str, object]]) -> None:
+        """Read the command line and do what it says; for a benchmark that adds no argument.
+
+        Args:
+            measure: Takes the run that the arguments ask for and returns what the result file holds.
+        """
+        given = self.parser().parse_args()
+        self.carry_out(given, lambda: measure(given))
+
     def carry_out(self, given: argparse.Namespace, measure: Callable[[], Mapping[str, object]]) -> None:
         """Do what the arguments say.
 

@@ -21,10 +21,11 @@ import numpy.typing as npt
 
 from bench.authority.clock import summary
 from bench.command import Command
+from bench.drafts import Passage, draft_of
 from bench.machine import noted_machine
 from bench.page import machine_line, table
 from ringfence_governance.door import Door
-from ringfence_governance.drafts import ChunkDraft, DocumentDraft, SourceIdentity
+from ringfence_governance.drafts import DocumentDraft, SourceIdentity
 from ringfence_governance.kept_changes import Reasoned
 from ringfence_governance.labels import Label
 from ringfence_governance.policy_text import PolicyBundle, shipped_default
@@ -71,8 +72,7 @@ def reader(share: float) -> Subject:
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
     command = Command("python -m bench.indexed", __doc__, "indexed.json", "bench-indexed.md", page)
-    given = command.parser().parse_args()
-    command.carry_out(given, lambda: _measured(given))
+    command.run(_measured)
 
 
 def _measured(given: argparse.Namespace) -> dict[str, object]:
@@ -157,24 +157,10 @@ class Corpus:
 
 
 def _draft(number: int, texts: Sequence[str], vectors: Vector, label: Label) -> DocumentDraft:
-    whole, chunks = "\n".join(texts), []
-    start = 0
-    for text, vector in zip(texts, vectors, strict=True):
-        chunks.append(ChunkDraft(start, start + len(text), text, vector, tuple(text.split()), 40))
-        start += len(text) + 1
-    return DocumentDraft(
-        path=f"{number}.txt",
-        title=f"{number}.txt",
-        media_type="text/plain",
-        modified=None,
-        size=len(whole),
-        sha256=hashlib.sha256(whole.encode()).hexdigest(),
-        text=whole,
-        label=label,
-        label_origin="explicit",
-        parents=(),
-        chunks=tuple(chunks),
-    )
+    passages = [
+        Passage(text, vector, tuple(text.split()), 40) for text, vector in zip(texts, vectors, strict=True)
+    ]
+    return draft_of(f"{number}.txt", passages, label)
 
 
 def _filled(folder: Path, mode: StoreMode, corpus: Corpus) -> float:

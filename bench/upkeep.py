@@ -22,10 +22,11 @@ import pyarrow as pa
 
 from bench.authority.clock import summary
 from bench.command import Command
+from bench.drafts import Passage, draft_of
 from bench.machine import noted_machine
 from bench.page import machine_line, table
 from ringfence_governance.door import Door
-from ringfence_governance.drafts import ChunkDraft, DocumentDraft, SourceIdentity
+from ringfence_governance.drafts import SourceIdentity
 from ringfence_governance.kept_changes import Reasoned
 from ringfence_governance.labels import Label, NamedLabel
 from ringfence_governance.policy_rows import from_fields
@@ -58,8 +59,7 @@ of the chunks table, by `merge_insert` with `write_mode("rewrite_columns")`. The
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
     command = Command("python -m bench.upkeep", __doc__, "upkeep.json", "bench-upkeep.md", page)
-    given = command.parser().parse_args()
-    command.carry_out(given, lambda: _measured(given))
+    command.run(_measured)
 
 
 def _measured(given: argparse.Namespace) -> dict[str, object]:
@@ -106,29 +106,11 @@ def _label(number: int) -> Label:
 
 def _filled(door: Door, rows: int) -> str:
     """Ingest one document of so many passages; return its id."""
-    words = [f"passage {number}" for number in range(rows)]
-    text = "\n".join(words)
     vector = np.zeros(MODEL.dimensions, np.float32)
     vector[0] = 1.0
-    chunks, start = [], 0
-    for line in words:
-        chunks.append(ChunkDraft(start, start + len(line), line, vector, tuple(line.split()), 2))
-        start += len(line) + 1
-    draft = DocumentDraft(
-        path="large.txt",
-        title="large.txt",
-        media_type="text/plain",
-        modified=None,
-        size=len(text),
-        sha256=hashlib.sha256(text.encode()).hexdigest(),
-        text=text,
-        label=NAME,
-        label_origin="explicit",
-        parents=(),
-        chunks=tuple(chunks),
-    )
+    passages = [Passage(f"passage {number}", vector, ("passage", str(number)), 2) for number in range(rows)]
     with door.ingestion(ADMIN, SOURCE, MODEL, pipeline="bench") as ingestion:
-        return ingestion.put(draft)
+        return ingestion.put(draft_of("large.txt", passages, NAME))
 
 
 def _relabelled(door: Door, document: str, folder: Path, rounds: int) -> tuple[list[float], list[float]]:

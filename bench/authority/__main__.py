@@ -29,8 +29,7 @@ from .plan import FULL, QUICK, SEED, Plan
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
     command = Command("python -m bench.authority", __doc__, "authority.json", "bench-authority.md", page)
-    given = command.parser().parse_args()
-    command.carry_out(given, lambda: _measured(QUICK if given.quick else FULL))
+    command.run(lambda given: _measured(QUICK if given.quick else FULL))
 
 
 def _measured(plan: Plan) -> dict[str, object]:

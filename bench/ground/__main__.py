@@ -31,8 +31,7 @@ STATES = ("left in peace", "writer killed")
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
     command = Command("python -m bench.ground", __doc__, "ground.json", "bench-ground.md", page)
-    given = command.parser().parse_args()
-    command.carry_out(given, lambda: _measured(QUICK if given.quick else FULL))
+    command.run(lambda given: _measured(QUICK if given.quick else FULL))
 
 
 def _measured(plan: Plan) -> dict[str, object]:

@@ -5,14 +5,14 @@ Promise: made by the product's own functions, with its defaults; a store's key l
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.digest_embedder import DigestEmbedder
+from bench.drafts import Passage, draft_of
 from ringfence.reader import Reader
 from ringfence_governance.door import Door
-from ringfence_governance.drafts import ChunkDraft, DocumentDraft, SourceIdentity
+from ringfence_governance.drafts import DocumentDraft, SourceIdentity
 from ringfence_governance.labels import Label
 from ringfence_governance.policy_text import PolicyBundle, shipped_default
 from ringfence_governance.subjects import Subject
@@ -46,19 +46,7 @@ def drafts(first: int, count: int) -> Iterator[DocumentDraft]:
         text = f"document {number}: {' '.join(words)}"
         (vector,) = EMBEDDER.embed([text])
         found = tuple(terms(text))
-        yield DocumentDraft(
-            path=f"{number}.txt",
-            title=f"{number}.txt",
-            media_type="text/plain",
-            modified=None,
-            size=len(text),
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
-            text=text,
-            label=LABEL,
-            label_origin="explicit",
-            parents=(),
-            chunks=(ChunkDraft(0, len(text), text, vector, found, len(found)),),
-        )
+        yield draft_of(f"{number}.txt", [Passage(text, vector, found, len(found))], LABEL)
 
 
 def publish(door: Door, documents: Sequence[DocumentDraft]) -> None:
