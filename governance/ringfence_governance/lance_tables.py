@@ -301,13 +301,12 @@ class LanceTables:
         if not indexed and not lance_lookups.is_due(self._open(name), name):
             return version
         with private_temporary(self._temporary) if self._temporary else nullcontext():
-            made = lance_lookups.keep_current(self._open(name), name, version)
-            made = lance_index.keep_current(self._open(name), made) if indexed else made
-        if made != version:
-            new = self._open(name, made, anew=True)
-            lance_lookups.read_whole(new)
-            if indexed:
-                lance_index.read_whole(new)
+            by_id = lance_lookups.keep_current(self._open(name), name, version)
+            made = lance_index.keep_current(self._open(name), by_id) if indexed else by_id
+        if by_id != version:
+            lance_lookups.read_whole(self._open(name, made, anew=True))
+        if made != by_id:
+            lance_index.read_whole(self._open(name, made, anew=True))
         return made
 
     def _read_whole(self, name: str, version: int, published: int) -> None:

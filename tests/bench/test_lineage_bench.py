@@ -12,7 +12,8 @@ from .runs import REPO, quick_run
 
 def test_a_quick_run_walks_every_way_to_the_same_nodes_and_leaves_the_page_alone(tmp_path: Path) -> None:
     _, results = quick_run("bench.lineage_cost", "bench-lineage.md", tmp_path)
-    assert [way["way"] for way in results["ways"]] == ["scan", "indexes", "resident"]
+    assert [way["way"] for way in results["ways"]] == ["no index", "indexes", "resident"]
+    assert results["settings"]["indexes"] == 2
     for way in results["ways"]:
         assert [walk["depth"] for walk in way["walks"]] == [1, 3, 6]
         assert way["walks"][0]["nodes"] < way["walks"][1]["nodes"] < way["walks"][2]["nodes"]

@@ -8,7 +8,7 @@ import lance
 import pytest
 
 import ringfence_retrieval.ranking
-from ringfence_governance import lance_index
+from ringfence_governance import lance_index, lance_lookups
 from ringfence_governance.blinding import COUNT_MAX
 from ringfence_governance.errors import StoreCorrupt
 from ringfence_retrieval.questions import MODES, Question
@@ -195,3 +195,22 @@ def test_a_version_without_an_index_is_refused_and_compacting_makes_it(filled: W
     again.door.compact(subject(ADMIN))
     agree(again)
     again.door.close()
+
+
+def test_indexes_of_ids_are_made_and_read_back_beside_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own may still be of no row: then there is nothing of them to read, and Lance would refuse to."""
+    monkeypatch.setattr(lance_lookups, "ROWS_MIN", 1)
+    world.ground.resident.limit(0)
+    fill(world, 0)
+    agree(world)
+    world.door.compact(subject(ADMIN))
+    agree(world)
+    dataset = chunks(world)
+    assert {index.name for index in dataset.describe_indices()} == {
+        "by_document_id",
+        "by_id",
+        "vectors",
+        "words",
+    }
