@@ -225,9 +225,9 @@ class Door:
         """Return the model the store's vectors were made with; None before the first ingest."""
         return manifest.known_model(self.__ground)
 
-    def why(self, subject: Subject, object_id: str) -> dict[str, Any]:
+    def why(self, subject: Subject, object_id: str, *, at: str | None = None) -> dict[str, Any]:
         """See :func:`explaining.why`."""
-        return explaining.why(self.__ground, subject, object_id)
+        return explaining.why(self.__ground, subject, object_id, at=at)
 
     def why_for(
         self, auditor: Subject, subject: Subject, object_id: str, *, at: str | None = None

@@ -9,6 +9,7 @@ Source: DESIGN.md §6.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,18 +28,25 @@ OWN_LABEL = "(its label)"
 """Stands for a label's name in a rule that is shown to a reader."""
 
 
-def why(ground: Ground, subject: Subject, object_id: str) -> dict[str, Any]:
+def why(ground: Ground, subject: Subject, object_id: str, *, at: str | None = None) -> dict[str, Any]:
     """Tell a reader why he may read a document or chunk: his own rules, his own path.
+
+    Args:
+        at: As of :func:`reading.read`: of the row of then, by the rules of now. Those are told that let him read
+            under the label of then, and those that do under the one its document has now.
 
     Raises:
         NotReadable: Unknown or unreadable.
+        Gone, InvalidInput: As of :func:`reading.read`.
     """
 
     def work(reader: GrantedReader) -> Answer[dict[str, Any]]:
         document_id, atom = reader.check_row(object_id)
         name = reader.label_name(atom)
         (row,) = reader.documents([document_id])
-        body = _own_reasons(reader.grant, reader.grant.table.entries[atom])
+        standing = (reader.grant.standing or {}).get(document_id, atom)
+        entries = [reader.grant.table.entries[each] for each in dict.fromkeys((atom, standing))]
+        body = _own_reasons(reader.grant, entries)
         answer = {
             "object": object_id,
             "document": document_id,
@@ -49,7 +57,7 @@ def why(ground: Ground, subject: Subject, object_id: str) -> dict[str, Any]:
         }
         return Answer([(object_id, atom)], lambda as_of: {**answer, "as_of": as_of}, plan="why")
 
-    return read(ground, subject, "why", work)
+    return read(ground, subject, "why", work, at=at)
 
 
 def why_for(
@@ -173,12 +181,13 @@ def _reasons(ground: Ground, seen: _Seen, subject: Subject, now: str) -> dict[st
     }
 
 
-def _own_reasons(grant: Grant, entry: LabelEntry) -> dict[str, Any]:
-    explanation = authority.explain(
-        grant.snapshot, grant.table, grant.subject, entry, action="read", now=grant.now
-    )
+def _own_reasons(grant: Grant, entries: Sequence[LabelEntry]) -> dict[str, Any]:
+    explained = [
+        authority.explain(grant.snapshot, grant.table, grant.subject, entry, action="read", now=grant.now)
+        for entry in entries
+    ]
     rules: list[dict[str, Any]] = []
-    for verdict in explanation.verdicts:
+    for verdict in (verdict for explanation in explained for verdict in explanation.verdicts):
         for reason in verdict.reasons:
             shown = {
                 "actor": verdict.actor,
@@ -188,7 +197,8 @@ def _own_reasons(grant: Grant, entry: LabelEntry) -> dict[str, Any]:
             }
             if shown not in rules:
                 rules.append(shown)
-    return {"decision": "allow" if explanation.allowed else "deny", "rules": rules}
+    allowed = all(explanation.allowed for explanation in explained)
+    return {"decision": "allow" if allowed else "deny", "rules": rules}
 
 
 def _without_label_name(rule: Rule) -> tuple[str, ...]:

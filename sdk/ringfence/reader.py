@@ -105,17 +105,20 @@ class Reader(Searching):
         return listing.text(self.__door, self.__subject, wanted, at=at)
 
     @public
-    def why(self, found: str | Hit | Document) -> Explanation:
+    def why(self, found: str | Hit | Document, *, at: str | None = None) -> Explanation:
         """Say why this subject may read a document or passage: his own rules, his own path.
 
         Args:
             found: A hit, a document, an id, or the path of a readable document.
+            at: As in :meth:`search`: for what was found with it. By the rules of now, under the label of then and
+                under the one its document has now.
 
         Raises:
-            NotReadable: Unknown or unreadable: one answer.
-            InvalidInput: Several readable documents have this path; use an id.
+            NotReadable: Unknown or unreadable, now or then: one answer.
+            InvalidInput: Several readable documents have this path; use an id. Or the time is to come.
+            Gone: What was published then is kept for nobody any more.
         """
-        return Explanation(self.__door.why(self.__subject, self.__resolved(found)))
+        return Explanation(self.__door.why(self.__subject, self.__resolved(found, at), at=at))
 
     @public
     def why_for(

@@ -160,6 +160,7 @@ def answers_of_times(reader: Reader) -> Iterator[tuple[str, bytes]]:
         yield f"count {at}", bytes_of(lambda t=at: reader.count(at=t))
         yield f"search {at}", bytes_of(lambda t=at: reader.search(QUERIES[0], at=t))
         yield f"context {at}", bytes_of(lambda t=at: reader.context(QUERIES[0], at=t))
+        yield f"why {at}", bytes_of(lambda t=at: reader.why(UNKNOWN_ID, at=t))
         yield f"text {at}", bytes_of(lambda t=at: reader.text(UNKNOWN_ID, at=t))
 
 

@@ -108,6 +108,36 @@ def test_what_was_published_then_is_answered_as_it_was(tmp_path: Path) -> None:
         assert seen(reader, ids, None) == {"a.txt": "new pump of other words", "c.txt": "a third pump"}
 
 
+def test_why_tells_of_what_was_found_of_then_under_the_label_it_had_and_the_one_it_has(
+    tmp_path: Path,
+) -> None:
+    rule = f"p, {RITA}, acme, {PROJECT}, read, any, *, -, -, allow"
+    with store_of(tmp_path, Page("a.txt", "a pump of then", label(RITA)), rules=(rule,)) as store:
+        reader = store.reader(RITA)
+        (hit,) = reader.search("pump", at=THEN)
+        at_once = reader.why(hit, at=THEN)
+        assert at_once.facts == reader.why(hit).facts
+        store.write(ADA, [Page("a.txt", "a pump of now", PROJECT)])
+        # The passage is no more; of then it is told by which rules it may be read now, under both labels.
+        with pytest.raises(ringfence.NotReadable):
+            reader.why(hit)
+        found = reader.why(hit, at=THEN)
+        assert (found["decision"], found["object"], found["document"]) == ("allow", hit.id, hit.document)
+        granted = f"p, {RITA}, acme, (its label), read, any, *, -, -, allow"
+        assert granted not in {each["rule"] for each in at_once["rules"]}
+        assert granted in {each["rule"] for each in found["rules"]}
+        assert [each for each in found["rules"] if each in at_once["rules"]] == at_once["rules"]
+        assert records(store.path)[-1]["detail"] == {"at": THEN}
+        with store.ingestion(ADA) as ingestion:
+            assert ingestion.relabel("a.txt", label())
+        with pytest.raises(ringfence.NotReadable):
+            reader.why(hit, at=THEN)
+        with pytest.raises(ringfence.NotReadable):
+            store.reader("acme/user:ghost").why(hit, at=THEN)
+        with pytest.raises(ringfence.Gone):
+            reader.why(hit, at="2020-01-01T00:00:00Z")
+
+
 def test_a_document_whose_label_was_raised_since_is_not_there(tmp_path: Path) -> None:
     pages = (Page("a.txt", "a pump", label(RITA)), Page("b.txt", "b pump", label(RITA)))
     with store_of(tmp_path, *pages) as store:
