@@ -99,6 +99,7 @@ bench-upkeep: $(READY) ## measure relabelling, redefining and rotating keys at s
 
 bench-peers: $(READY_PEERS) ## compare with pgvector, Qdrant Edge, zvec, faiss and LanceDB, and print the tables
 	$(BIN)/python -m bench.peers $(ARGS)
+	$(BIN)/python -m bench.hot_path $(filter --quick --render,$(ARGS))
 
 soak: $(READY) ## run the tests that take minutes to hours
 	$(BIN)/python -m pytest -m soak $(ARGS)
