@@ -140,6 +140,8 @@ def _tried(
     """Return the settings, best first: those that reach the recall by time, then the others by recall."""
     tried: list[dict[str, Any]] = []
     best: float | None = None
+    if about["kind"] == "no reader":
+        return [{"knob": about["knobs"][0], "recall": 1.0}]
     for knob in about["knobs"] if about["tuned"] else about["knobs"][:1]:
         found = process.ask(
             do="asked", engine=engine, cell=cell, knob=knob, part="tuning", first=0,

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ringfence_governance import read_records, reading, vector_scan
+from ringfence_governance import read_records, vector_scan
 from ringfence_governance.door import Door
 from ringfence_governance.drafts import ChunkDraft, DocumentDraft, SourceIdentity
 from ringfence_governance.labels import Label
@@ -36,11 +36,14 @@ from .engines import Answered, Asked, Engine, Kind
 from .question_sets import Cell, K, QuestionSet
 
 ADMIN = Subject("bench/user:admin")
+EVERYBODY = Subject("bench/user:everything")
+"""May read every row: the texts of the ungoverned ones are his."""
 SOURCE = SourceIdentity("file:///bench", "folder")
 PASSAGES_PER_DOCUMENT = 20
 DOCUMENTS_PER_PUBLICATION = 1000
 WORDS = 40
 VOCABULARY = 20_000
+TEXTS_AT_ONCE = 5000
 TEXT = "what is the question about"
 COMPILED_FROM = 2000
 """Rows; for a look whether it runs, compiling takes longer than all else."""
@@ -133,13 +136,14 @@ class Ungoverned:
 
     def __init__(self, doors: Sequence[Door]) -> None:
         self._doors = doors
-        self._opened: tuple[Cell, ReadableRows, dict[str, str]] | None = None
+        self._texts: dict[int, dict[str, str]] = {}
 
     def reader(self, cell: Cell, knob: None) -> Asked:
-        """Take the rows the reader would get, and all of their texts."""
-        if self._opened is None or self._opened[0] != cell:
-            self._opened = (cell, *_taken(self._doors[cell.column], subject(cell)))
-        _, rows, texts = self._opened
+        """Take the rows the reader would get, and all texts."""
+        door = self._doors[cell.column]
+        if cell.column not in self._texts:
+            self._texts[cell.column] = _texts(door)
+        rows, texts = _rows(door, subject(cell)), self._texts[cell.column]
         plan = planned("vector", K, len(rows))
 
         def ask(question: npt.NDArray[np.float32]) -> Answered:
@@ -184,22 +188,32 @@ class Parts:
         return timed
 
 
-def _taken(door: Door, who: Subject) -> tuple[ReadableRows, dict[str, str]]:
-    """Return a reader's resident rows, and the text of each by id."""
+def _rows(door: Door, who: Subject) -> ReadableRows:
+    """Return a reader's resident rows."""
     held: list[ReadableRows] = []
-    texts: dict[str, str] = {}
 
     def work(reader: GrantedReader) -> Answer[None]:
         held.extend(reader.passes())
-        block = reader.chunks()
-        for start in range(0, len(block), 5000):
-            for each in reader.chunk_texts(block.ids[start : start + 5000]).values():
-                texts[each.chunk_id] = each.text
         return Answer(rows=[], finish=lambda _: None)
 
-    reading.read(door._Door__ground, who, "search", work)  # type: ignore[attr-defined]
+    door.read(who, "search", work)
     (rows,) = held
-    return rows, texts
+    return rows
+
+
+def _texts(door: Door) -> dict[str, str]:
+    """Return the text of every row by its id."""
+    texts: dict[str, str] = {}
+
+    def work(reader: GrantedReader) -> Answer[None]:
+        ids = reader.chunks().ids
+        for start in range(0, len(ids), TEXTS_AT_ONCE):
+            found = reader.chunk_texts(ids[start : start + TEXTS_AT_ONCE])
+            texts.update({each.chunk_id: each.text for each in found.values()})
+        return Answer(rows=[], finish=lambda _: None)
+
+    door.read(EVERYBODY, "search", work)
+    return texts
 
 
 def _documents(questions: QuestionSet, column: int) -> Iterator[tuple[int, npt.NDArray[np.intp], Label]]:
@@ -216,7 +230,9 @@ def _documents(questions: QuestionSet, column: int) -> Iterator[tuple[int, npt.N
     for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         name = int(of[order[first]])
         # An owner of its own makes each label another one, even where the readers are the same.
-        label = Label("bench", f"bench/user:owner-{name}", frozenset(readers.get(name, ())))
+        label = Label(
+            "bench", f"bench/user:owner-{name}", frozenset({EVERYBODY.person, *readers.get(name, ())})
+        )
         for start in range(first, last, PASSAGES_PER_DOCUMENT):
             yield number, order[start : min(start + PASSAGES_PER_DOCUMENT, last)], label
             number += 1
