@@ -65,3 +65,22 @@ def test_questions_for_tuning_are_none_of_those_reported(question_sets: Any) -> 
     for cell in range(len(made.cells)):
         tuning, reported = made.asked(cell, "tuning"), made.asked(cell, "reported")
         assert not {each.tobytes() for each in tuning} & {each.tobytes() for each in reported}
+
+
+def test_the_page_is_made_of_the_stored_results_and_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPO))
+    from bench.peers.engines import GROUPS
+    from bench.peers.page import page
+
+    stored: dict[str, Any] = json.loads((REPO / "bench" / "results" / "peers.json").read_text("utf-8"))
+    text = page(stored)
+    assert text == (REPO / "bench" / "RESULTS.md").read_text("utf-8")
+    for found in stored["sets"].values():
+        assert set(found["groups"]) == set(GROUPS)
+        for about in found["engines"].values():
+            assert about["title"] in text
+            assert len(about["readers"]) == len(found["cells"]) or "failed" in about
+    changed = stored["sets"]["synthetic"]
+    del changed["engines"]["zvec"]["readers"]["0"], changed["engines"]["faiss"]
+    changed["groups"]["faiss"] = {"missing": "not installed: faiss-cpu"}
+    assert "- `faiss`: not installed: faiss-cpu" in page(stored)
