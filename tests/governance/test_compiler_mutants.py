@@ -140,6 +140,10 @@ PLANTED = [
 ]
 
 
+FOUND_AT = {ignores_denies: 6, forgets_who_is_in_a_set: 22, keeps_the_first_rule_of_a_group: 64}
+"""The policy at which a mistake was found the last time, if many found nothing: that one is tried first."""
+
+
 def test_there_are_at_least_ten() -> None:
     assert len(set(PLANTED)) >= 10
 
@@ -147,7 +151,7 @@ def test_there_are_at_least_ten() -> None:
 @pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_mistake_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    for seed in range(POLICIES_MAX):
+    for seed in (FOUND_AT.get(plant, 0), *range(POLICIES_MAX)):
         for compare in (compare_shipped, compare_matcher, compare_changes):
             try:
                 compare(seed)
