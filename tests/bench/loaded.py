@@ -21,7 +21,8 @@ REQUEST_BYTES = 1 << 17
 
 LOADED = ("bench.__main__", "bench.authority.__main__", "bench.ground.__main__", "bench.indexed")
 LOADED += ("bench.audit_cost", "bench.lineage_cost", "bench.authority.listing", "bench.authority.watching")
-LOADED += ("bench.authority.size", "bench.authority.revocation", "lancedb")
+LOADED += ("bench.authority.size", "bench.authority.revocation", "bench.peers.__main__", "bench.hot_path")
+LOADED += ("lancedb", "openlineage.client", "openlineage.client.transport.file")
 
 
 def serve(path: str) -> None:
@@ -78,9 +79,9 @@ def _run(path: str, words: list[str], environment: dict[str, str], folder: str, 
     os.chdir(folder)
     sys.executable = launcher(path)
     sys.argv = words[1:]
-    assert words[0] == "-m"
     # Executed anew as the program that is run; of a package that is its `__main__`.
-    sys.modules.pop(f"{words[1]}.__main__" if hasattr(sys.modules[words[1]], "__path__") else words[1])
+    package = hasattr(sys.modules.get(words[1]), "__path__")
+    sys.modules.pop(f"{words[1]}.__main__" if package else words[1], None)
     code = 0
     try:
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
@@ -101,9 +102,13 @@ def launcher(path: str) -> str:
 
 
 def write_launcher(path: str) -> None:
-    """Make that program."""
+    """Make that program; what is no module it leaves to Python."""
     script = Path(launcher(path))
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {__file__} run {path} "$@"\n')
+    script.write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = -m ] && exec {sys.executable} -I -S {__file__} run {path} "$@"\n'
+        f'exec {sys.executable} "$@"\n'
+    )
     script.chmod(0o700)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .runs import REPO, run
+from .runs import REPO, python, run
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_a_quick_run_leaks_nothing_and_names_what_is_missing(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     out, page = tmp_path / "results.json", REPO / "bench" / "RESULTS.md"
     before = page.read_bytes() if page.exists() else b""
-    done = run("bench.peers", "--quick", "--out", str(out))
+    done = run("bench.peers", "--quick", "--out", str(out), python=python())
     assert done.returncode == 0, done.stderr
     assert (page.read_bytes() if page.exists() else b"") == before
     found: dict[str, Any] = json.loads(out.read_text("utf-8"))["sets"]["synthetic"]
