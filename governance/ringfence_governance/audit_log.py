@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,18 +66,29 @@ class OpenSegment:
         self.flushing = False
         self.failure: Exception | None = None
         self.covered = 0
-        """How many records are under a checkpoint."""
+        """How many records are under a checkpoint: more than are durable, if who sweeps the disk saw them first."""
         self.digests = bytearray()
         """Digests of the durable records that follow those, one after the other."""
 
     def __repr__(self) -> str:
         return "OpenSegment(…)"
 
+    @property
+    def signed(self) -> int:
+        """How many of the durable records are under a checkpoint."""
+        return self.durable - len(self.digests) // DIGEST_BYTES
+
+    def add(self, digests: Sequence[bytes]) -> None:
+        """Note that the next records are durable."""
+        self.durable += len(digests)
+        self.digests += b"".join(digests)
+        self.cover(self.covered)
+
     def cover(self, number: int) -> None:
         """Note that the records up to this one are under a checkpoint."""
-        if number > self.covered:
-            del self.digests[: (number - self.covered) * DIGEST_BYTES]
-            self.covered = number
+        self.covered = max(self.covered, number)
+        if self.covered > self.signed:
+            del self.digests[: (self.covered - self.signed) * DIGEST_BYTES]
 
 
 class AuditLog:
@@ -137,7 +148,7 @@ class AuditLog:
     def uncovered(self, segment: OpenSegment) -> tuple[int, list[bytes]]:
         """Return how many records of a segment are under a checkpoint, and the digests of those after them."""
         with self._changed:
-            start, held = segment.covered, bytes(segment.digests)
+            start, held = segment.signed, bytes(segment.digests)
         return start, [held[at : at + DIGEST_BYTES] for at in range(0, len(held), DIGEST_BYTES)]
 
     def cover(self, segment_id: str, number: int) -> None:
@@ -200,9 +211,8 @@ class AuditLog:
             self._changed.acquire()
             segment.flushing = False
             if failure is None:
-                segment.durable += len(batch)
                 segment.size += sum(len(line) for line, _ in batch)
-                segment.digests += b"".join(digest for _, digest in batch)
+                segment.add([digest for _, digest in batch])
             else:
                 # What was chained behind it can never follow it: the segment ends here, for all who wait.
                 segment.failure = failure

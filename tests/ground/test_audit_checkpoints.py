@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ringfence_governance import audit_proof, audit_retention, audit_verify
+from ringfence_governance import audit_log, audit_proof, audit_retention, audit_verify
 from ringfence_governance.audit_reading import given_to, records
 from ringfence_governance.audit_settings import AuditSettings
 from ringfence_governance.checkpoint_keeper import CheckpointKeeper
@@ -66,6 +67,33 @@ def test_packed_and_removed_segments_keep_records_proofs_and_what_was_given(fill
     assert (report.valid, report.removed) == (True, len(before))
     next(file for file in folder.glob("*.kept") if file.read_bytes() != b"{}").write_bytes(b"{}")
     assert not verified(world).valid
+
+
+def test_a_record_that_a_sweep_sees_before_its_writer_knows_it_is_durable_is_signed_once(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep reads it from the disk while its writer waits for that: later checkpoints go on behind it."""
+    swept: list[int] = []
+    sync = os.fdatasync
+
+    def syncing(descriptor: int) -> None:
+        sync(descriptor)
+        segment = filled.ground.audit._segment
+        if len(swept) < 3 and segment is not None and descriptor == segment.descriptor:
+            made = filled.ground.checkpoints.checkpoint(sweep=True)
+            assert made is not None
+            swept.append(made.records)
+
+    filled.see(HAL)
+    filled.ground.checkpoints.checkpoint(sweep=False)
+    monkeypatch.setattr(audit_log.os, "fdatasync", syncing)
+    for expected in range(1, 6):
+        filled.see(HAL)
+        filled.ground.checkpoints.checkpoint(sweep=expected % 2 == 0)
+        report = verified(filled)
+        assert (report.findings, report.signed) == ([], report.records)
+    assert swept == sorted(set(swept))
+    assert len(swept) == 3
 
 
 def test_a_witness_that_is_down_loses_nothing_and_has_all_when_it_is_back(filled: World) -> None:
