@@ -17,7 +17,7 @@ from ringfence_governance.key_store import KeyStore
 from ringfence_governance.keyrings import Keyring
 from ringfence_governance.labels import LabelEntry
 from ringfence_governance.rows import cell
-from ringfence_governance.table_schemas import TableChange
+from ringfence_governance.table_schemas import TableChange, moved
 
 from .worlds import World, database, draft, label, open_world
 
@@ -59,8 +59,8 @@ def test_a_row_whose_atom_was_swapped_in_the_table_does_not_open(filled: World) 
     versions = ground.tables.write(
         publication.versions,
         {
-            "documents": TableChange(atoms={payroll: project.atom}),
-            "chunks": TableChange(atoms=dict.fromkeys(chunks, project.atom)),
+            "documents": TableChange(atoms=moved({payroll: project.atom})),
+            "chunks": TableChange(atoms=moved(dict.fromkeys(chunks, project.atom))),
         },
     )
     with database(filled.path / "catalog.db") as opened:
