@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -87,7 +88,8 @@ def _loaded(module: str, preloaded: Path | None) -> socket.socket:
         child = subprocess.Popen(
             [sys.executable, "-m", "ground.forks", module, str(theirs.fileno())],
             env={
-                **os.environ,
+                # Not the temporary folder of a test: what is loaded once serves other tests too.
+                **{name: value for name, value in os.environ.items() if name != "TMPDIR"},
                 "PYTHONPATH": os.pathsep.join(map(str, roots)),
                 **({} if preloaded is None else {"LD_PRELOAD": str(preloaded)}),
             },
@@ -108,6 +110,8 @@ def serve(module: str, descriptor: int) -> None:
     program = importlib.import_module(module)
     for lazy in LAZY:
         importlib.import_module(lazy)
+    # Python tries its temporary folder out when it is first asked for: here, not in one that a test watches.
+    tempfile.gettempdir()
     # Their warnings are of forks in the middle of work; here nothing was begun.
     warnings.filterwarnings("ignore", "lance is not fork-safe|lancedb fork support")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -18,6 +18,7 @@ from .former_keys import turn_back
 from .policy_files import BOB, DORA, HAL, OWN, OWN_LABELS, PAYROLL, STAFF
 from .worlds import (
     ADMIN,
+    SEALED,
     WHY,
     World,
     bundle,
@@ -36,7 +37,7 @@ FORMER_TABLES = {"store_keys", "label_keys", "document_keys"}
 @pytest.fixture
 def former(catalog_url: str | None, tmp_path: Path) -> Iterator[World]:
     """A store with named, anonymous and compound labels whose keys are of format 1; closed."""
-    world = make_world(tmp_path / "world", policy=bundle(OWN, OWN_LABELS), catalog=catalog_url)
+    world = make_world(tmp_path / "world", policy=bundle(OWN, OWN_LABELS), catalog=catalog_url, mode=SEALED)
     world.put(draft("pay.txt", "dora earns ninety", PAYROLL), draft("public.txt", "the canteen", STAFF))
     one, two = world.put(
         draft("own.txt", "a note for hal", label(DORA, HAL, ADMIN)),

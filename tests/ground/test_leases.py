@@ -159,7 +159,7 @@ def test_a_writer_expelled_between_its_tables_and_its_publication_publishes_noth
 
     old = world.ingestion().__enter__()
     old.put(draft("old.txt", "from before the pause"))
-    world.ground.tables = Pausing(world.path / "lance")
+    world.ground.tables = Pausing(world.path / "lance", world.ground.tables.mode, world.path / "temporary")
     with pytest.raises(WriterExpelled):
         old.__exit__(None, None, None)
     assert world.see(HAL).paths == ("new.txt",)

@@ -154,7 +154,7 @@ def test_another_publication_in_between_refuses_this_one(world: World) -> None:
 
     ingestion = world.ingestion().__enter__()
     ingestion.put(draft("a.txt", "one"))
-    world.ground.tables = Slow(world.path / "lance")
+    world.ground.tables = Slow(world.path / "lance", world.ground.tables.mode, world.path / "temporary")
     with pytest.raises(WriteRefused, match="another publication came in between"):
         ingestion.__exit__(None, None, None)
     assert world.see(HAL).documents == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,18 @@ from ringfence_governance.seal import NONCE_BYTES, OVERHEAD_BYTES
 
 from .dying import PUBLICATIONS, WRITER, Instants, watched, write_publication
 from .test_sealed_files import forms
-from .worlds import MODEL, World, copy_world, database, draft, label, open_world, process, vector
+from .worlds import (
+    DEFAULT_MODE,
+    MODEL,
+    World,
+    copy_world,
+    database,
+    draft,
+    label,
+    open_world,
+    process,
+    vector,
+)
 
 INSIDER = "acme/user:dex"
 HIS = SourceIdentity("file:///his", "folder")
@@ -143,6 +155,7 @@ KINDS = {
     "write-ahead log": "catalog.db-wal",
     "audit": "audit/*.jsonl",
     "lineage": "lineage/*",
+    **({"indexes": "lance/*.lance/_indices/*/*"} if DEFAULT_MODE.indexed else {}),
 }
 """Kinds of files in a store. A new kind makes the next test fail, so that it is looked into too."""
 
@@ -153,6 +166,8 @@ def test_no_kind_of_file_holds_a_word_a_name_or_a_path(
     """Replaced, relabelled and removed: what Lance writes down of each stands in its transactions and deletions."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
+    # Python tries its temporary folder out when it is first asked for one.
+    tempfile.gettempdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     untouched = temporary.stat().st_mtime_ns
     words = {"text": "zyrquonword", "old": "plendwickword", "gone": "garmotheword", "path": "quibbordpath"}
@@ -210,6 +225,8 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_readable_anywhere(
     temporary, working = tmp_path / "temporary", tmp_path / "working"
     for folder in (temporary, working):
         folder.mkdir()
+    # Python tries its temporary folder out when it is first asked for one.
+    tempfile.gettempdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.chdir(working)
     untouched = [folder.stat().st_mtime_ns for folder in (temporary, working)]

@@ -73,10 +73,10 @@ def test_together_they_get_it_with_one_grant_and_rows_are_gone_through_once(
 
         monkeypatch.setattr(Ground, "grant", grant)
         monkeypatch.setattr(ReadableRows, "__init__", make)
-        search(stocked.door, subject(BOB), Question("pump"), vector)
+        search(stocked.door, subject(BOB), Question("pump", exact=True), vector)
         alone = dict(counted)
         counted.update(grants=0, passes=0)
-        search_many(stocked.door, subject(BOB), [Question(query) for query in QUERIES], vector)
+        search_many(stocked.door, subject(BOB), [Question(query, exact=True) for query in QUERIES], vector)
         assert counted == alone
         assert alone["passes"] > 1
     finally:
