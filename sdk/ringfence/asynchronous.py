@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from ringfence_governance.errors import InvalidInput
 from ringfence_governance.stopping import CancelToken
 
 from .boundary import DEBUG_VARIABLE
@@ -70,15 +71,25 @@ def _awaited(
 
 
 class AsyncReader:
-    """The verbs of one :class:`Reader` as coroutines, with the same arguments. Made by :attr:`Reader.aio`.
+    """The verbs of one :class:`Reader` as coroutines, with the same arguments, for a service that runs an event loop.
 
     Cancelling the task of a `search`, `search_many` or `context` ends it soon, as its `cancel=` would. Of any
     other call nobody waits any more, and it goes on to its end: a change is made whole, or not at all.
+
+    Args:
+        reader: Whose verbs, as :meth:`Store.as_user` gives it.
+
+    Raises:
+        InvalidInput: It is none.
     """
 
     __slots__ = ("__weakref__", "_reader")
 
     def __init__(self, reader: Reader) -> None:
+        if not isinstance(reader, Reader):
+            raise InvalidInput(
+                f"reader: found {type(reader).__name__}; expected a Reader, as `as_user` gives it"
+            )
         self._reader = reader
 
     def __repr__(self) -> str:

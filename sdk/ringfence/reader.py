@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from .asynchronous import AsyncReader
-
 OBJECT_CHARACTERS_MAX = 4096
 
 
@@ -70,13 +68,6 @@ class Reader(Searching):
     def subject(self) -> Subject:
         """Who asks."""
         return self.__subject
-
-    @property
-    def aio(self) -> AsyncReader:
-        """The same verbs as coroutines, for a service that runs an event loop."""
-        from .asynchronous import AsyncReader
-
-        return AsyncReader(self)
 
     @public
     def list(self, *, at: str | None = None) -> DocumentList:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import ringfence
-from ringfence import asynchronous
+from ringfence import AsyncReader, asynchronous
 from ringfence.reader import Reader
 from ringfence_governance.stopping import CancelToken
 
@@ -99,13 +99,13 @@ def test_two_readers_at_once_get_what_each_gets_alone(store: ringfence.Store) ->
     alone = [reader.search("pump", 5) for reader in readers]
 
     async def ask() -> list[ringfence.SearchResult]:
-        return await asyncio.gather(*(reader.aio.search("pump", 5) for reader in readers * 8))
+        return await asyncio.gather(*(AsyncReader(reader).search("pump", 5) for reader in readers * 8))
 
     assert asyncio.run(ask()) == alone * 8
     assert len(alone[0]) > len(alone[1]) > 0
 
     async def others() -> tuple[Any, ...]:
-        aio = readers[1].aio
+        aio = AsyncReader(readers[1])
         found = await aio.list()
         return (
             found,
@@ -123,10 +123,10 @@ def test_two_readers_at_once_get_what_each_gets_alone(store: ringfence.Store) ->
 
 def test_the_loop_goes_on_while_a_search_runs(store: ringfence.Store, model: Waiting) -> None:
     async def ask() -> int:
-        task = asyncio.create_task(store.as_user(ADA).aio.search("pump", 2, rerank=3))
+        task = asyncio.create_task(AsyncReader(store.as_user(ADA)).search("pump", 2, rerank=3))
         await begun(model)
         # Another reader is answered meanwhile.
-        assert len(await store.as_user(BEN).aio.search("pump", 2))
+        assert len(await AsyncReader(store.as_user(BEN)).search("pump", 2))
         assert not task.done()
         model.go_on.set()
         return len(await task)
@@ -140,7 +140,7 @@ def test_cancelling_the_task_ends_the_search_and_the_log_says_so(
     before = len(records(store))
 
     async def ask() -> None:
-        task = asyncio.create_task(store.as_user(ADA).aio.search("pump", 2, rerank=3))
+        task = asyncio.create_task(AsyncReader(store.as_user(ADA)).search("pump", 2, rerank=3))
         await begun(model)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -161,7 +161,7 @@ def test_a_token_of_the_callers_own_and_a_timeout_end_it_too(store: ringfence.St
     model.go_on.set()
 
     async def ask() -> None:
-        aio, token = store.as_user(ADA).aio, CancelToken()
+        aio, token = AsyncReader(store.as_user(ADA)), CancelToken()
         assert len(await aio.search("pump", 2, cancel=token))
         token.cancel()
         with pytest.raises(ringfence.Cancelled):
@@ -178,7 +178,7 @@ def test_no_more_run_at_once_than_there_are_threads_and_who_waits_can_be_cancell
     store: ringfence.Store, model: Waiting
 ) -> None:
     async def ask() -> None:
-        aio = store.as_user(ADA).aio
+        aio = AsyncReader(store.as_user(ADA))
         count = asynchronous.THREADS + 3
         tasks = [asyncio.create_task(aio.search("pump", 1, rerank=1)) for _ in range(count)]
         await begun(model, asynchronous.THREADS)
@@ -199,7 +199,7 @@ def test_no_more_run_at_once_than_there_are_threads_and_who_waits_can_be_cancell
 def test_an_error_brings_no_frame_that_leads_inside(store: ringfence.Store) -> None:
     async def ask() -> BaseException:
         try:
-            await store.as_user(BEN).aio.text("0" * 32)
+            await AsyncReader(store.as_user(BEN)).text("0" * 32)
         except ringfence.NotReadable as error:
             return error
         raise AssertionError("it was readable")
@@ -217,8 +217,13 @@ def test_an_error_brings_no_frame_that_leads_inside(store: ringfence.Store) -> N
 
 
 def test_it_prints_whom_it_is_for_and_cannot_be_pickled(store: ringfence.Store) -> None:
-    aio = store.as_user(BEN).aio
+    aio = AsyncReader(store.as_user(BEN))
     assert repr(aio) == f"AsyncReader({BEN!r})"
     assert repr(aio.reader) == f"Reader({BEN!r})"
     with pytest.raises(TypeError):
         pickle.dumps(aio)
+
+
+def test_what_is_no_reader_is_refused() -> None:
+    with pytest.raises(ringfence.InvalidInput, match="expected a Reader"):
+        AsyncReader("acme/user:ada")  # type: ignore[arg-type]
