@@ -103,10 +103,10 @@ class Size:
         """Return, for people not asked for before, how long their readable sets take: cold, and kept."""
         cold, warm, sizes, groups = Clock.new(), list[float](), list[int](), list[int]()
         for subject in self._next_subjects(people):
-            _, atoms = cold.time(partial(self._readable, subject))
+            atoms = cold.time(partial(self._readable, subject)).atoms
             for _ in range(WARM_REPEATS):
-                again_s, (_, again) = wall_of(partial(self._readable, subject))
-                if again is not atoms:
+                again_s, again = wall_of(partial(self._readable, subject))
+                if again.atoms is not atoms:
                     raise RuntimeError("the set was not kept; expected the same one")
                 warm.append(again_s)
             sizes.append(len(atoms))
@@ -118,7 +118,7 @@ class Size:
         first, kept, disagreed = list[float](), list[float](), 0
         for name in self._dice.choices(self._world.people, k=people):
             subject = self._subject(name)
-            _, atoms = self._readable(subject)
+            atoms = self._readable(subject).atoms
             for entry in self._labels_for(subject, list(atoms)):
                 request = Request(
                     subject.person, entry.label_id, entry.definition, "read", subject.purpose, NOW, False
@@ -152,7 +152,7 @@ class Size:
         """Return how long stock Casbin takes for each of some labels of one subject."""
         built_s, stock = seconds_of(lambda: StockCasbin(self._world.rows()))
         subject = self._subject(self._dice.choice(self._world.people))
-        _, atoms = self._readable(subject)
+        atoms = self._readable(subject).atoms
         cpu: list[float] = []
         disagreed = 0
         for entry in self._labels_for(subject, list(atoms), labels):

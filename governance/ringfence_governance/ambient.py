@@ -7,11 +7,12 @@ when a store is opened; a test may pass its own, a user of the SDK cannot.
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 ID_BYTES = 16
@@ -52,7 +53,7 @@ class Ambient:
 
     def now(self) -> str:
         """Return the time as fixed-width text, UTC, to the second."""
-        return self.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _second_text(math.floor(self.clock().timestamp()))
 
     def now_precise(self) -> str:
         """Return the time as text, UTC, to the microsecond, for records."""
@@ -65,6 +66,12 @@ class Ambient:
     def new_key(self, purpose: str, name: str = "") -> bytes:
         """Return a fresh key of 32 bytes."""
         return self.randomness.draw(32, f"key:{purpose}", name)
+
+
+@lru_cache(maxsize=8)
+def _second_text(seconds: int) -> str:
+    """Return a second since 1970 as text; a busy store asks for the same one many times."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @cache

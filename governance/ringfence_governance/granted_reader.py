@@ -64,7 +64,7 @@ class GrantedReader:
     @property
     def every_row_max(self) -> int | None:
         """Up to how many rows each is scored outright, as it was measured for the store; None if it never was."""
-        return self._ground.moment().every_row_max
+        return self._grant.every_row_max
 
     @property
     def memory_room(self) -> int:

@@ -17,6 +17,7 @@ from .label_table import LabelTable
 from .publications import Publication
 from .seal import digest
 from .snapshot import Snapshot
+from .standing_policy import StandingPolicy
 from .subjects import Subject
 
 
@@ -33,6 +34,8 @@ class Grant:
         erased: Ids of erased documents: a row of one of them never leaves.
         now: The time it was judged at, UTC.
         expires_at: UTC; from here on the decision may be another.
+        policy: The policy it was judged by.
+        every_row_max: Up to how many rows each is scored outright, as it was measured; None if it never was.
         at: UTC; the time whose rows were asked for; empty for now.
         standing: Of a cut before the newest: document → the atom it stands under now, of all documents this
             subject may read now. No row of another document is covered.
@@ -44,10 +47,11 @@ class Grant:
     sequence: int
     publication: Publication
     erased: frozenset[str] = field(repr=False)
-    snapshot: Snapshot
+    policy: StandingPolicy
     table: LabelTable
     now: str
     expires_at: str
+    every_row_max: int | None = None
     at: str = ""
     standing: Mapping[str, int] | None = field(default=None, repr=False)
 
@@ -56,6 +60,11 @@ class Grant:
 
     def __reduce__(self) -> str:
         raise TypeError("a grant cannot be pickled")
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The policy it was judged by."""
+        return self.policy.snapshot
 
     def covers(self, document_id: str) -> bool:
         """Say whether rows of a document may leave, as far as that hangs on how it stands now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -32,8 +33,8 @@ from .checkpoint_keeper import CheckpointKeeper
 from .erasure_ledger import LedgerCopy
 from .grants import Grant, Issued
 from .journal import Entry
+from .kept_by_atom import KeptByAtom
 from .kept_handles import KeptHandles
-from .kept_rules import KeptRules
 from .key_store import KeyStore
 from .known_contents import KnownContents, KnownGiven
 from .label_table import LabelTable
@@ -71,6 +72,14 @@ class Moment:
         return self.policy.snapshot
 
 
+class _Readable(NamedTuple):
+    """A readable set, and when it holds: UTC, from the first time up to the second."""
+
+    since: str
+    until: str
+    atoms: AtomSet
+
+
 @dataclass(slots=True)
 class _Kept:
     """What is kept between calls, each bound to the number it was made at."""
@@ -79,7 +88,7 @@ class _Kept:
     policy: StandingPolicy | None = None
     labels: LabelTable | None = None
     erased: tuple[int, frozenset[str]] = (0, frozenset())
-    readable: dict[tuple[object, ...], tuple[str, str, AtomSet]] = field(default_factory=dict)
+    readable: dict[tuple[object, ...], _Readable] = field(default_factory=dict)
     store_keys: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -107,6 +116,7 @@ class Ground:
         "rules",
         "store_id",
         "tables",
+        "verdicts",
     )
 
     def __init__(
@@ -137,7 +147,8 @@ class Ground:
         self.contents = KnownContents(lambda: self.store_key("query"))
         self.given = KnownGiven()
         self.handles = KeptHandles()
-        self.rules = KeptRules()
+        self.rules = KeptByAtom[frozenset[int]]()
+        self.verdicts = KeptByAtom[bool]()
         self.asserted_by = Assertion.of_this_process().to_mapping()
         self._kept = _Kept()
         self._lock = threading.RLock()
@@ -213,19 +224,20 @@ class Ground:
     def grant(self, subject: Subject, action: str, *, at: str = "") -> Grant:
         """Authorise a subject for an action at this moment; `at` is kept for :func:`past_grants.opened`."""
         moment = self.moment()
-        expires_at, atoms = self._readable(moment, subject, action)
+        readable = self._readable(moment, subject, action)
         return self.issued.add(
             Grant(
                 subject=subject,
                 action=action,
-                atoms=atoms,
+                atoms=readable.atoms,
                 sequence=moment.sequence,
                 publication=moment.publication,
                 erased=moment.erased,
-                snapshot=moment.snapshot,
+                policy=moment.policy,
                 table=moment.table,
                 now=moment.now,
-                expires_at=expires_at,
+                expires_at=readable.until,
+                every_row_max=moment.every_row_max,
                 at=at,
             )
         )
@@ -307,18 +319,19 @@ class Ground:
             self._kept.erased = (version, found)
         return found
 
-    def _readable(self, moment: Moment, subject: Subject, action: str) -> tuple[str, AtomSet]:
+    def _readable(self, moment: Moment, subject: Subject, action: str) -> _Readable:
         key = (moment.snapshot.revision, moment.table.version, subject, action)
         with self._lock:
             kept = self._kept.readable.get(key)
         # A set holds from the moment it was made to the next time any rule or label begins or ends.
-        if kept is not None and kept[0] <= moment.now < kept[1]:
-            return kept[1], kept[2]
-        atoms, expires_at = authority.readable_until(
+        if kept is not None and kept.since <= moment.now < kept.until:
+            return kept
+        atoms, until = authority.readable_until(
             moment.snapshot, moment.table, subject, action=action, now=moment.now
         )
+        made = _Readable(moment.now, until, atoms)
         with self._lock:
-            self._kept.readable[key] = (moment.now, expires_at, atoms)
+            self._kept.readable[key] = made
             while len(self._kept.readable) > READABLE_SETS_KEPT:
                 self._kept.readable.pop(next(iter(self._kept.readable)))
-        return expires_at, atoms
+        return made

@@ -27,7 +27,15 @@ class WrappedKey:
 class Keyring:
     """The document keys of some atoms, opened one by one as they are asked for."""
 
-    __slots__ = ("_ciphers", "_covered", "_label_keys", "_standing", "_store_id", "_wrapped")
+    __slots__ = (
+        "_ciphers",
+        "_covered",
+        "_label_ciphers",
+        "_label_keys",
+        "_standing",
+        "_store_id",
+        "_wrapped",
+    )
 
     def __init__(
         self,
@@ -43,6 +51,7 @@ class Keyring:
         self._standing = standing
         self._covered = covered
         self._ciphers: dict[tuple[str, int], Cipher] = {}
+        self._label_ciphers: dict[int, Cipher] = {}
 
     def __repr__(self) -> str:
         return f"Keyring(atoms={len(self._label_keys)})"
@@ -83,6 +92,8 @@ class Keyring:
             label_key = self._label_keys[atom]
         except KeyError as error:
             raise StoreCorrupt("a row does not open: no key for its document under its label") from error
-        return Cipher(label_key).open(
+        if atom not in self._label_ciphers:
+            self._label_ciphers[atom] = Cipher(label_key)
+        return self._label_ciphers[atom].open(
             key.wrapped, document_place(self._store_id, document_id, atom, key.generation)
         )

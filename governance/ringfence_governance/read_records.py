@@ -107,7 +107,6 @@ def asked_at(at: str) -> dict[str, object]:
 
 def _deciding_rules(ground: Ground, grant: Grant, found: Sequence[tuple[str, int]]) -> list[int]:
     """Return the journal numbers of the rules that allowed the rows that leave."""
-    policy = ground.moment().policy
 
     def of_atom(atom: int) -> frozenset[int]:
         explanation = authority.explain(
@@ -119,6 +118,6 @@ def _deciding_rules(ground: Ground, grant: Grant, found: Sequence[tuple[str, int
             now=grant.now,
         )
         rules = {reason.rule for verdict in explanation.verdicts for reason in verdict.reasons}
-        return frozenset(number for rule in rules if (number := policy.added.get(rule)) is not None)
+        return frozenset(number for rule in rules if (number := grant.policy.added.get(rule)) is not None)
 
-    return ground.rules.numbers(grant, policy.version, {atom for _, atom in found}, of_atom)
+    return sorted(set().union(*ground.rules.of(grant, {atom for _, atom in found}, of_atom)))

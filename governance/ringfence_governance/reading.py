@@ -193,7 +193,9 @@ def _answered_granted(
         answers = work(reader)
         stopping.check()
         _recheck(
-            grant, {atom for each in answers for atom in (*(atom for _, atom in each.rows), *each.counted)}
+            ground,
+            grant,
+            {atom for each in answers for atom in (*(atom for _, atom in each.rows), *each.counted)},
         )
         seen = as_of.handle(ground, grant)
         left = [
@@ -229,16 +231,18 @@ def _refuse_moved(ground: Ground, grant: Grant, error: RingfenceError | None = N
         raise _Moved
 
 
-def _recheck(grant: Grant, found: Collection[int]) -> None:
+def _recheck(ground: Ground, grant: Grant, found: Collection[int]) -> None:
     """Put the label of everything about to leave to Casbin once more; of an earlier time's, all its reader has now too.
 
-    The first time for this policy, label and subject that is a real `enforce_ex`; the decision is kept.
+    The first time for this policy, label and subject that is a real `enforce_ex`; the answer is kept apart from the
+    readable set, under the policy as it is journaled, as long as time alone cannot change it.
 
     Raises:
         RecheckFailed: Casbin says no to a row the readable set held. Nothing leaves.
     """
-    atoms = {*found, *(grant.standing.values() if grant.standing else ())}
-    refused = [atom for atom in sorted(atoms) if not _allowed(grant, atom)]
+    atoms = sorted({*found, *(grant.standing.values() if grant.standing else ())})
+    verdicts = ground.verdicts.of(grant, atoms, lambda atom: _allowed(grant, atom))
+    refused = [atom for atom, allowed in zip(atoms, verdicts, strict=True) if not allowed]
     if refused:
         raise RecheckFailed(tuple(refused))
 

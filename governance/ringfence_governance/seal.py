@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import os
 import zlib
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -86,11 +87,14 @@ class Cipher:
 
 def place(*parts: str | int) -> bytes:
     """Return the byte string that names one place: every part with its length, so none can shift."""
-    found = [_DOMAIN]
-    for part in parts:
-        encoded = str(part).encode()
-        found += (len(encoded).to_bytes(4, "big"), encoded)
-    return b"".join(found)
+    return _DOMAIN + b"".join([_sized(part) if type(part) is str else _sized(str(part)) for part in parts])
+
+
+@lru_cache(maxsize=4096)
+def _sized(part: str) -> bytes:
+    """Return a part with its length in front; those of a store, a table and a column are asked for again and again."""
+    encoded = part.encode()
+    return len(encoded).to_bytes(4, "big") + encoded
 
 
 def digest(key: bytes, *parts: str | bytes | int) -> str:

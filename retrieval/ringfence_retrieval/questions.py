@@ -101,6 +101,8 @@ class Question:
     @property
     def filter(self) -> Filter | None:
         """What a document must pass: `where`, `since` and `until` together; None if all pass."""
+        if self.since is None and self.until is None:
+            return self.where
         modified = filters.field("modified")
         return filters.every(
             [

@@ -16,6 +16,7 @@ from ringfence_governance.casbin_engine import Engine, Question
 from ringfence_governance.errors import (
     AuditUnavailable,
     NotReadable,
+    RecheckFailed,
     Refused,
     RingfenceError,
     StoreCorrupt,
@@ -44,9 +45,9 @@ def planted(filled: World, monkeypatch: pytest.MonkeyPatch) -> World:
     payroll = atom_of(filled, "acme/label:payroll")
     right = Ground._readable
 
-    def wrong(self: Ground, *rest: object) -> tuple[str, frozenset[int]]:
-        expires_at, atoms = right(self, *rest)  # type: ignore[arg-type]
-        return expires_at, atoms | {payroll}
+    def wrong(self: Ground, *rest: object) -> object:
+        readable = right(self, *rest)  # type: ignore[arg-type]
+        return readable._replace(atoms=readable.atoms | {payroll})
 
     monkeypatch.setattr(Ground, "_readable", wrong)
     return filled
@@ -187,7 +188,7 @@ def test_without_the_re_check_a_wrong_readable_set_would_let_it_leave(
     assert "pay/salaries.txt" in planted.see(BOB).paths
 
 
-def test_the_re_check_asks_casbin_and_not_what_is_kept(
+def test_the_re_check_asks_casbin_once_for_what_is_to_leave(
     filled: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
@@ -197,10 +198,44 @@ def test_the_re_check_asks_casbin_and_not_what_is_kept(
         asked.append(entry.atom)  # type: ignore[attr-defined]
         return real(snapshot, who, entry, *rest)  # type: ignore[arg-type]
 
-    filled.see(HAL)
     monkeypatch.setattr(authority, "allowed", allowed)
     filled.see(HAL)
-    assert set(asked) == {atom_of(filled, "acme/label:payroll"), atom_of(filled, "acme/label:staff")}
+    both = sorted([atom_of(filled, "acme/label:payroll"), atom_of(filled, "acme/label:staff")])
+    assert asked == both
+    filled.see(HAL)
+    assert asked == both
+    filled.clock.advance(3600)
+    filled.see(HAL)
+    assert asked == both, "time alone changes nothing here"
+    filled.see(HAL, purpose="care")
+    assert asked == both * 2, "another purpose is another question"
+
+
+def test_a_readable_set_kept_for_too_long_is_found_by_the_re_check(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the re-check keeps is kept apart: a set that outlives its policy does not bring its own consent with it."""
+    right = Ground._readable
+    kept: dict[object, object] = {}
+
+    def stale(self: Ground, moment: object, who: object, action: str) -> object:
+        return kept.setdefault((who, action), right(self, moment, who, action))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Ground, "_readable", stale)
+    filled.see(HAL)
+    filled.see(HAL)
+    filled.add("p", HAL, "acme", "acme/label:payroll", "read", "any", "*", "-", "-", "deny")
+    with pytest.raises(RecheckFailed):
+        filled.see(HAL)
+
+
+def test_what_the_re_check_keeps_ends_when_a_rule_does(planted: World) -> None:
+    end = "2026-06-01T00:30:00Z"
+    planted.add("p", BOB, "acme", "acme/label:payroll", "read", "any", "*", "-", end, "allow")
+    assert "pay/salaries.txt" in planted.see(BOB).paths
+    planted.clock.advance(1900)
+    with pytest.raises(RecheckFailed):
+        planted.see(BOB)
 
 
 @pytest.mark.parametrize("atom", [0, -1, 999])

@@ -304,7 +304,7 @@ def takes_any_part_of_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
 def keeps_yesterdays_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A readable set is never made again once it was made for a subject."""
     honest = ground.Ground._readable
-    kept: dict[object, tuple[str, frozenset[int]]] = {}
+    kept: dict[object, object] = {}
 
     def stale(self, moment, subject, action):  # type: ignore[no-untyped-def]
         return kept.setdefault((id(self), subject, action), honest(self, moment, subject, action))

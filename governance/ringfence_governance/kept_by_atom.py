@@ -1,4 +1,4 @@
-"""Keep which journaled rules allowed a subject what, for the record of the next read.
+"""Keep what was found out about atoms for one subject: whether Casbin allows him, or by which rules.
 
 Promise: what is kept holds for one policy as journaled, one label table, one
 subject and action, and only until time alone could change it.
@@ -8,35 +8,33 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Collection
+from typing import Generic, TypeAlias, TypeVar
 
 from .grants import Grant
 
 SUBJECTS_KEPT = 256
 
+T = TypeVar("T")
 _Key: TypeAlias = tuple[object, ...]
 
 
-class KeptRules:
-    """The numbers of the rules that allowed, by subject and atom. Safe to use from several threads."""
+class KeptByAtom(Generic[T]):
+    """Findings by subject and atom. Safe to use from several threads."""
 
     __slots__ = ("_kept", "_lock")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[_Key, tuple[str, str, dict[int, frozenset[int]]]] = OrderedDict()
+        self._kept: OrderedDict[_Key, tuple[str, str, dict[int, T]]] = OrderedDict()
 
-    def numbers(
-        self, grant: Grant, policy: int, atoms: set[int], find: Callable[[int], frozenset[int]]
-    ) -> list[int]:
-        """Return the numbers of the rules that allowed some atoms, ascending.
+    def of(self, grant: Grant, atoms: Collection[int], find: Callable[[int], T]) -> list[T]:
+        """Return what is known of some atoms, in their order.
 
         Args:
-            policy: Number of the newest row of the policy journal.
-            find: Finds those of one atom.
+            find: Finds out about one of them.
         """
-        key = (policy, grant.table.version, grant.subject, grant.action)
+        key = (grant.policy.version, grant.policy.digest, grant.table.version, grant.subject, grant.action)
         with self._lock:
             kept = self._kept.get(key)
             if kept is None or not kept[0] <= grant.now < kept[1]:
@@ -48,4 +46,4 @@ class KeptRules:
         for atom in atoms:
             if atom not in by_atom:
                 by_atom[atom] = find(atom)
-        return sorted(set().union(*(by_atom[atom] for atom in atoms)))
+        return [by_atom[atom] for atom in atoms]
