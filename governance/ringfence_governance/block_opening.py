@@ -133,7 +133,7 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
         vectors=vectors,
         small=quantised(vectors),
         words=word_lists(terms, starts),
-        chunks=found.select(KEPT_SEALED),
+        chunks=found.select(KEPT_SEALED).combine_chunks(),
         documents=with_facts(documents, metadata),
         document_of=np.fromiter((places[each] for each in document_ids), np.int32, len(document_ids)),
     )
@@ -162,7 +162,9 @@ def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage])
     keys = keyring(ground, grant, {each.document["atom"] for each in sealed}, ids)
     facts = {each.document["id"]: each.document for each in sealed}
     metadata = {
-        name: json.loads(_open(ground, keys, "documents", document, name, document["atom"], "metadata"))
+        name: json.loads(
+            _open(ground, keys, "documents", document, name, document["atom"], "metadata").decode()
+        )
         for name, document in facts.items()
     }
     found = []
@@ -170,7 +172,7 @@ def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage])
         stopping.check()
         chunk, document = each.chunk, each.document
         where = (document["id"], document["atom"])
-        span = json.loads(_open(ground, keys, "chunks", chunk, *where, "metadata"))
+        span = json.loads(_open(ground, keys, "chunks", chunk, *where, "metadata").decode())
         text = _open(ground, keys, "chunks", chunk, *where, "text").decode()
         found.append(
             Passage(

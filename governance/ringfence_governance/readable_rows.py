@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -245,9 +245,14 @@ class ReadableRows:
         return found
 
 
-def _columns(table: pa.Table, names: Sequence[str]) -> list[tuple[str, pa.ChunkedArray]]:
-    return [(name, table.column(name)) for name in names]
+_Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
-def _row(columns: Sequence[tuple[str, pa.ChunkedArray]], row: int) -> dict[str, Any]:
+def _columns(table: pa.Table, names: Sequence[str]) -> list[tuple[str, _Column]]:
+    columns = [(name, table.column(name)) for name in names]
+    # In one piece, as nearly all are, a value is found in half the time.
+    return [(name, column.chunk(0) if column.num_chunks == 1 else column) for name, column in columns]
+
+
+def _row(columns: Sequence[tuple[str, _Column]], row: int) -> dict[str, Any]:
     return {name: column[row].as_py() for name, column in columns}
