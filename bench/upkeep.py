@@ -129,7 +129,8 @@ def _relabelled(door: Door, document: str, folder: Path, rounds: int) -> tuple[l
 
 def _rewritten(path: str, given: pa.Table) -> None:
     merge = lance.dataset(path).merge_insert("id").when_matched_update_all()
-    merge.write_mode("rewrite_columns").execute(given)
+    # Without its index on ids, which is slower for as many.
+    merge.write_mode("rewrite_columns").use_index(False).execute(given)
 
 
 def _redefine(door: Door, number: int) -> None:

@@ -281,8 +281,7 @@ class LanceTables:
             version = follows(dataset.version, version)
         if change.atoms is not None and change.atoms.num_rows:
             each_once(change.atoms["id"])
-            merge = dataset.merge_insert("id").when_matched_update_all()
-            merge.write_mode("rewrite_columns").execute(change.atoms.select(["id", "atom"]))
+            lance_lookups.rewrite(dataset, change.atoms.select(["id", "atom"]))
             dataset = self._open(name)
             version = follows(dataset.version, version)
         if change.appended is not None and change.appended.num_rows:
