@@ -36,7 +36,9 @@ ROWS_AT_ONCE = 1_000_000
 TARGET_MS = 100.0
 """Of a walk of six hops: *tens of milliseconds*."""
 
-Walk = Callable[[str, int], set[str]]
+Walk = Callable[[str, int, str], set[str]]
+"""From a node, so many hops, `descendants` or `ancestors`: the ids found, its own among them."""
+DIRECTIONS = ("descendants", "ancestors")
 
 HEAD = """# Benchmark: walking along lineage
 
@@ -47,11 +49,12 @@ again. Do not edit it by hand.
 **Machine.** {machine} Load average after the run {load_after}.
 
 **What is walked.** {edges:,} edges as the store's own table `edges` has them, ids of 32 digits: a tree in which each
-node has {branches} made from it, and {crossing:.0%} of edges that cross. From {starts} nodes, all that was made from
-them, hop by hop. *No index* is the store's look-up in a table that has none: the column is read at each hop.
-*Indexes* is the same after a publication made them, of both ends: what the store does with as many edges.
-*Resident* holds the edges in arrays of this process, which the store does not. *CPU* is what the process used for the
-middle walk, all its threads together: on a machine that is not quiet it says more than the time by the clock.
+node has {branches} made from it, and {crossing:.0%} of edges that cross. Hop by hop, from {starts} nodes high up, all
+that was made from them; and from {starts} of the last ones, all they were made from. *No index* is the store's look-up
+in a table that has none: the column is read at each hop. *Indexes* is the same after a publication made them, of both
+ends: what the store does with as many edges. *Resident* holds the edges in arrays of this process, which the store does
+not. *CPU* is what the process used for the middle walk, all its threads together: on a machine that is not quiet it
+says more than the time by the clock.
 """
 
 
@@ -73,14 +76,19 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
         versions = tables.create()
         written, _ = _timed(lambda: lance.write_dataset(_reader(edges), str(path), mode="append"))
         versions = {**versions, "edges": tables.newest("edges")}
-        chosen = _starts(edges, starts)
+        chosen = {"descendants": _starts(edges, starts), "ancestors": _ends(edges, starts)}
         ways: list[dict[str, object]] = []
         walks: list[Walk] = []
 
         def measure(name: str, walk: Walk, seconds: float, size: int, repeats: int) -> None:
             walks.append(walk)
             ways.append(
-                {"way": name, "made_s": seconds, "bytes": size, "walks": _walks(walk, chosen[:repeats])}
+                {
+                    "way": name,
+                    "made_s": seconds,
+                    "bytes": size,
+                    **{each: _walks(walk, each, chosen[each][:repeats]) for each in DIRECTIONS},
+                }
             )
 
         measure("no index", _looked_up(tables, versions), 0.0, _size(path), 2)
@@ -92,7 +100,8 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
         measure("indexes", _looked_up(tables, versions), made, _size(path) - size, starts)
         made, resident = _timed(lambda: Resident(path))
         measure("resident", resident.walk, made, resident.size, starts)
-        _compare(walks, chosen[0])
+        for direction in DIRECTIONS:
+            _compare(walks, direction, chosen[direction][0])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {
@@ -143,6 +152,12 @@ def _starts(edges: int, count: int) -> list[str]:
     return [str(_ids(int(number), 1)[0]) for number in numbers]
 
 
+def _ends(edges: int, count: int) -> list[str]:
+    """Return nodes of which nothing was made."""
+    numbers = np.random.default_rng(SEED + 2).integers(edges // BRANCHES + 1, edges, count)
+    return [str(_ids(int(number), 1)[0]) for number in numbers]
+
+
 def _loose(edges: int) -> pa.Table:
     """Return one edge more, that leads to no node: for a publication to write."""
     child, parent = (str(each) for each in _ids(edges + 1, 2))
@@ -151,11 +166,12 @@ def _loose(edges: int) -> pa.Table:
 
 
 def _looked_up(tables: LanceTables, versions: Versions) -> Walk:
-    def walk(start: str, depth: int) -> set[str]:
+    def walk(start: str, depth: int, direction: str) -> set[str]:
+        near, far = ("parent", "child") if direction == "descendants" else ("child", "parent")
         seen, frontier = {start}, {start}
         for _ in range(depth):
-            found = tables.looked_up("edges", versions["edges"], "parent", frontier, ["child"])
-            frontier = set(found["child"].to_pylist()) - seen
+            found = tables.looked_up("edges", versions["edges"], near, frontier, [far])
+            frontier = set(found[far].to_pylist()) - seen
             seen |= frontier
         return seen
 
@@ -163,7 +179,7 @@ def _looked_up(tables: LanceTables, versions: Versions) -> Walk:
 
 
 class Resident:
-    """The edges as arrays: to each node those made from it, in one piece of one array."""
+    """The edges as arrays: to each node those made from it, and those it was made from, in one piece of one array."""
 
     def __init__(self, path: Path) -> None:
         ends: dict[str, list[np.ndarray]] = {"child": [], "parent": []}
@@ -177,35 +193,43 @@ class Resident:
         if not (self._lower[places] == every[:, 1]).all():
             raise RuntimeError("two ids have one upper half")
         children, parents = np.split(places, 2)
-        order = np.argsort(parents, kind="stable")
-        self._made = children[order].astype(np.int32)
-        self._first = np.searchsorted(parents[order], np.arange(len(upper) + 1)).astype(np.int64)
-        held = (self._upper, self._lower, self._made, self._first)
+        self._next = {
+            "descendants": _adjacent(parents, children, len(upper)),
+            "ancestors": _adjacent(children, parents, len(upper)),
+        }
+        held = (self._upper, self._lower, *(each for found in self._next.values() for each in found))
         self.size = sum(each.nbytes for each in held)
 
-    def walk(self, start: str, depth: int) -> set[str]:
-        """Return the ids of all that was made from a node within some hops, and its own."""
+    def walk(self, start: str, depth: int, direction: str) -> set[str]:
+        """Return the ids of all that was made from a node within some hops, or it from them, and its own."""
+        first, far = self._next[direction]
         seen = np.zeros(len(self._upper), bool)
         frontier = np.searchsorted(self._upper, binary_ids([start])[:, 0])
         seen[frontier] = True
         for _ in range(depth):
-            counts = self._first[frontier + 1] - self._first[frontier]
-            starts = np.repeat(self._first[frontier] - np.cumsum(counts) + counts, counts)
-            made = np.unique(self._made[starts + np.arange(counts.sum())])
+            counts = first[frontier + 1] - first[frontier]
+            starts = np.repeat(first[frontier] - np.cumsum(counts) + counts, counts)
+            made = np.unique(far[starts + np.arange(counts.sum())])
             frontier = made[~seen[made]]
             seen[frontier] = True
         found = np.flatnonzero(seen)
         return {text_id(pair) for pair in np.stack([self._upper[found], self._lower[found]], axis=1)}
 
 
-def _walks(walk: Walk, starts: list[str]) -> list[dict[str, object]]:
+def _adjacent(near: np.ndarray, far: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each node's edges begin, and the other ends of all edges in that order."""
+    order = np.argsort(near, kind="stable")
+    return np.searchsorted(near[order], np.arange(count + 1)).astype(np.int64), far[order].astype(np.int32)
+
+
+def _walks(walk: Walk, direction: str, starts: list[str]) -> list[dict[str, object]]:
     found = []
-    walk(starts[0], 1)
+    walk(starts[0], 1, direction)
     for depth in DEPTHS:
         times, used, nodes = [], [], []
         for start in starts:
             before = time.process_time()
-            seconds, reached = _timed(lambda start=start, depth=depth: walk(start, depth))
+            seconds, reached = _timed(lambda start=start, depth=depth: walk(start, depth, direction))
             used.append(time.process_time() - before)
             times.append(seconds)
             nodes.append(len(reached))
@@ -214,8 +238,8 @@ def _walks(walk: Walk, starts: list[str]) -> list[dict[str, object]]:
     return found
 
 
-def _compare(walks: list[Walk], start: str) -> None:
-    first, *others = [walk(start, max(DEPTHS)) for walk in walks]
+def _compare(walks: list[Walk], direction: str, start: str) -> None:
+    first, *others = [walk(start, max(DEPTHS), direction) for walk in walks]
     if any(each != first for each in others):
         raise RuntimeError("two ways found different nodes")
 
@@ -241,26 +265,32 @@ def page(results: Mapping[str, Any]) -> str:
         branches=BRANCHES,
         crossing=CROSSING,
     )
+    shown = [
+        f"## {direction.capitalize()}\n\n{_shown(direction, results['ways'])}" for direction in DIRECTIONS
+    ]
+    made = table(
+        ["way", "made in, s", "MiB"],
+        [[way["way"], f"{way['made_s']:.1f}", f"{way['bytes'] / 2**20:.0f}"] for way in results["ways"]],
+    )
+    return "\n".join([head, *shown, f"## What it takes\n\nThe table, its indexes, the arrays.\n\n{made}"])
+
+
+def _shown(direction: str, ways: list[Mapping[str, Any]]) -> str:
     rows = [
         [
             way["way"],
             *(
                 f"{each['ms']['p50']:.1f} / {each['ms']['p99']:.1f} / {each['cpu_ms']['p50']:.1f}"
-                for each in way["walks"]
+                for each in way[direction]
             ),
-            "met" if way["walks"][-1]["ms"]["p50"] <= TARGET_MS else "**not met**",
-            f"{way['made_s']:.1f}",
-            f"{way['bytes'] / 2**20:.0f}",
+            "met" if way[direction][-1]["ms"]["p50"] <= TARGET_MS else "**not met**",
         ]
-        for way in results["ways"]
+        for way in ways
     ]
-    nodes = ", ".join(f"{each['nodes']:,} at depth {each['depth']}" for each in results["ways"][-1]["walks"])
+    nodes = ", ".join(f"{each['nodes']:,} at depth {each['depth']}" for each in ways[-1][direction])
     names = [f"depth {depth}, ms p50 / p99 / CPU" for depth in DEPTHS]
-    shown = table(["way", *names, f"six hops in at most {TARGET_MS:g} ms", "made in, s", "MiB"], rows)
-    return (
-        f"{head}\n{shown}\nNodes found, the start among them: {nodes} (the middle start). "
-        "MiB is the table, the indexes, and the arrays.\n"
-    )
+    shown = table(["way", *names, f"six hops in at most {TARGET_MS:g} ms"], rows)
+    return f"{shown}\nNodes found, the start among them: {nodes} (the middle start).\n"
 
 
 if __name__ == "__main__":

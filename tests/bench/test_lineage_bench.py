@@ -14,9 +14,9 @@ def test_a_quick_run_walks_every_way_to_the_same_nodes_and_leaves_the_page_alone
     _, results = quick_run("bench.lineage_cost", "bench-lineage.md", tmp_path)
     assert [way["way"] for way in results["ways"]] == ["no index", "indexes", "resident"]
     assert results["settings"]["indexes"] == 2
-    for way in results["ways"]:
-        assert [walk["depth"] for walk in way["walks"]] == [1, 3, 6]
-        assert way["walks"][0]["nodes"] < way["walks"][1]["nodes"] < way["walks"][2]["nodes"]
+    for walks in (way[direction] for way in results["ways"] for direction in ("descendants", "ancestors")):
+        assert [walk["depth"] for walk in walks] == [1, 3, 6]
+        assert walks[0]["nodes"] < walks[1]["nodes"] < walks[2]["nodes"]
 
 
 def test_the_page_is_that_of_the_stored_results(monkeypatch: pytest.MonkeyPatch) -> None:
