@@ -7,24 +7,17 @@ whatever else is asked.
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ringfence_governance import torch_models
 from ringfence_governance.model_files import files_sha256
 
 from .errors import RerankerUnavailable
 from .reranking import NAME_CHARACTERS_MAX
 
-THREADS = 1
-"""Threads for one pair. How many there are can move the last bits of a score."""
 DIGITS_SHOWN = 12
 """Of the digest over the model's files, in its name."""
-
-_running = threading.Lock()
 
 
 class CrossEncoderReranker:
@@ -49,7 +42,7 @@ class CrossEncoderReranker:
 
     def score(self, question: str, text: str) -> float:
         """Return the model's score of a pair, as its own activation gives it; of a longer text, of its beginning."""
-        with _alone():
+        with torch_models.running():
             found = self._encoder.predict([(question, text)], batch_size=1, show_progress_bar=False)
         return float(found[0])
 
@@ -66,50 +59,12 @@ def open_reranker(folder: str | Path) -> CrossEncoderReranker:
             f"reranker: found no folder {str(folder)!r}; expected one saved by CrossEncoder.save; "
             "nothing is fetched from a network"
         )
-    encoder = _load(place.resolve())
+    encoder = torch_models.load(
+        "CrossEncoder", place.resolve(), lambda found: RerankerUnavailable(f"reranker: {found}")
+    )
     if encoder.num_labels != 1:
         raise RerankerUnavailable(
             f"reranker: found a model with {encoder.num_labels} outputs in {str(folder)!r}; expected one score a pair"
         )
     digest = files_sha256(place)[:DIGITS_SHOWN]
     return CrossEncoderReranker(encoder, f"{place.resolve().name[: NAME_CHARACTERS_MAX // 2]}@{digest}")
-
-
-def _load(folder: Path) -> Any:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        from sentence_transformers import CrossEncoder
-        from transformers.utils import logging
-    except ImportError as error:
-        raise RerankerUnavailable(
-            f"reranker: found no {error.name}; expected it beside Ringfence; run: pip install sentence-transformers"
-        ) from None
-    logging.disable_progress_bar()
-    try:
-        return CrossEncoder(
-            str(folder),
-            device="cpu",
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
-        )
-    except (OSError, ValueError, KeyError, ImportError, AttributeError, TypeError) as error:
-        raise RerankerUnavailable(
-            f"reranker: found no loadable CrossEncoder in {str(folder)!r} ({type(error).__name__}); expected "
-            "a folder saved by CrossEncoder.save, with safetensors"
-        ) from None
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Run one pair at a time with :data:`THREADS`, then give the process its own number back."""
-    import torch
-
-    with _running:
-        before = torch.get_num_threads()
-        torch.set_num_threads(THREADS)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)

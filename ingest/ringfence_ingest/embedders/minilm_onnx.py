@@ -23,7 +23,7 @@ from .minilm_files import DIMENSIONS, MODEL, TOKENS_MAX, WEIGHTS_FILE
 INSTALL = "pip install 'ringfence[onnx]'"
 
 THREADS = 1
-"""Threads for one text; see `transformer.THREADS`."""
+"""Threads for one text; see `ringfence_governance.torch_models.THREADS`."""
 
 
 class OnnxMiniLM:

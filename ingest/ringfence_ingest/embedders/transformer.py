@@ -7,22 +7,17 @@ a CPU is also the fastest way (docs/decisions/0006-embedder.md).
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ringfence_governance import torch_models
 from ringfence_governance.model_files import files_sha256
 from ringfence_governance.vector_models import VectorModel
 from ringfence_ingest.errors import EmbedderUnavailable
-
-THREADS = 1
-"""Threads for one text of some hundred tokens. Two wait for each other whenever the machine has other
-work: measured at a load of 4 on 2 cores, 2.9 texts a second with two threads, 14.8 with one."""
 
 
 class TransformerEmbedder:
@@ -51,30 +46,10 @@ class TransformerEmbedder:
         Returns:
             float32 of shape (n, d), n = len(texts), rows of length 1 within 1e-6; n may be 0.
         """
-        if not texts:
-            return np.zeros((0, self._model.dimensions), dtype=np.float32)
-        with _own_threads():
-            found = self._transformer.encode(
-                list(texts),
-                batch_size=1,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
-        return np.asarray(found, dtype=np.float32)
-
-
-@contextmanager
-def _own_threads() -> Iterator[None]:
-    """Run with :data:`THREADS`, then give the process its own number back."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        vectors = np.zeros((len(texts), self._model.dimensions), dtype=np.float32)
+        for row, text in enumerate(texts):
+            vectors[row] = _vector(self._transformer, text)
+        return vectors
 
 
 def open_transformer(name: str) -> TransformerEmbedder:
@@ -85,7 +60,7 @@ def open_transformer(name: str) -> TransformerEmbedder:
     """
     folder = _folder_of(name)
     transformer = load(folder)
-    dimensions = int(transformer.encode(["a"], show_progress_bar=False).shape[1])
+    dimensions = len(_vector(transformer, "a"))
     return TransformerEmbedder(transformer, VectorModel(_id_of(name), files_sha256(folder), dimensions))
 
 
@@ -95,35 +70,23 @@ def load(folder: Path) -> Any:
     Raises:
         EmbedderUnavailable: sentence-transformers is missing or cannot load the folder.
     """
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
-    except ImportError as error:
-        raise EmbedderUnavailable(
-            f"embedder: found no {error.name}; expected it beside Ringfence; run: pip install sentence-transformers"
-        ) from None
-    logging.disable_progress_bar()
-    try:
-        return SentenceTransformer(
-            str(folder),
-            device="cpu",
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
+    return torch_models.load(
+        "SentenceTransformer", folder, lambda found: EmbedderUnavailable(f"embedder: {found}")
+    )
+
+
+def _vector(transformer: Any, text: str) -> npt.NDArray[np.float32]:
+    with torch_models.running():
+        found = transformer.encode(
+            [text], normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )
-    except (OSError, ValueError, KeyError, ImportError, AttributeError, TypeError) as error:
-        raise EmbedderUnavailable(
-            f"embedder: found no loadable SentenceTransformer in {str(folder)!r} ({type(error).__name__}); expected "
-            "a folder saved by SentenceTransformer.save, with safetensors"
-        ) from None
+    return np.asarray(found[0], dtype=np.float32)
 
 
 def _folder_of(name: str) -> Path:
     if Path(name).is_dir():
         return Path(name).resolve()
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    torch_models.stay_offline()
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
