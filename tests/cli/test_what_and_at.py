@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ringfence_governance.key_file import keys_home
 
 Call = Callable[..., Any]
 
@@ -79,10 +82,57 @@ def test_of_oneself_only_what_one_reads_now_is_told(call: Call, firm: Path, word
     assert "without SUBJECT" in run.json["error"]["message"]
 
 
-def test_why_of_a_time_is_an_auditors_question(call: Call, firm: Path, offer: str) -> None:
-    run = call("why", firm, offer, "--as", CARL, "--at", LONG_AGO, "--json")
-    assert (run.code, run.json["error"]["type"]) == (2, "Usage")
-    assert "without --by" in run.json["error"]["message"]
+def test_a_reader_is_told_why_he_may_read_what_was_found_at_a_time(
+    call: Call, own_firm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Keys of its own: a new document's key is of no other copy of the store.
+    monkeypatch.setenv("RINGFENCE_HOME", str(shutil.copytree(keys_home(), tmp_path / "home")))
+    (tmp_path / "files").mkdir()
+    ingest = ["ingest", own_firm, tmp_path / "files", "--as", "acme/user:ingester", "--owner", CARL]
+    search = ["search", own_firm, "flange", "--as", CARL, "--mode", "text", "--json"]
+    (tmp_path / "files" / "a.txt").write_text("A flange of then.")
+    assert call(*ingest).code == 0
+    at = this_second_is_over()
+    (tmp_path / "files" / "a.txt").write_text("A gasket of now.")
+    assert call(*ingest).code == 0
+    assert call(*search).code == 1
+    (hit,) = call(*search, "--at", at).json["hits"]
+    why = ["why", own_firm, hit["id"], "--as", CARL]
+    assert call(*why, "--json").json["error"]["type"] == "NotReadable"
+    explained = call(*why, "--at", at, "--json").json
+    assert (explained["decision"], explained["document"]) == ("allow", hit["document"])
+    assert f"allow: {CARL}, read passage {hit['id']} of document" in call(*why, "--at", at).out
+    assert call("why", own_firm, "a.txt", "--as", CARL, "--at", at).code == 0
+    # Of another's passage, and of none: one answer.
+    assert (
+        len({call("why", own_firm, each, "--as", SAM, "--at", at) for each in (hit["id"], UNKNOWN_ID)}) == 1
+    )
+
+
+def test_a_reader_is_told_by_the_rights_of_now_and_an_auditor_by_those_of_then(
+    call: Call, own_firm: Path, offer: str
+) -> None:
+    grant = [SAM, "read", "*", "--as", ADMIN]
+    assert call("grant", own_firm, *grant, "--why", "the audit").code == 0
+    at = this_second_is_over()
+    why = ["why", own_firm, offer, "--as", SAM, "--at", at, "--json"]
+    assert call(*why).json["decision"] == "allow"
+    assert call("revoke", own_firm, *grant, "--why", "it is over").code == 0
+    assert call(*why).json["error"]["type"] == "NotReadable"
+    assert call(*why, "--by", AUDITOR).json["decision"] == "allow"
+
+
+@pytest.mark.parametrize(
+    ("at", "code", "kind"),
+    [(LONG_AGO, 1, "Gone"), (TO_COME, 2, "InvalidInput"), ("now", 2, "InvalidIdentifier")],
+)
+def test_a_reader_cannot_ask_why_of_any_time(
+    call: Call, firm: Path, offer: str, at: str, code: int, kind: str
+) -> None:
+    for object_id in (offer, UNKNOWN_ID, "offer.txt"):
+        for who in (CARL, NOBODY):
+            run = call("why", firm, object_id, "--as", who, "--at", at, "--json")
+            assert (run.code, run.json["error"]["type"]) == (code, kind)
 
 
 @pytest.mark.parametrize("who", [CARL, NOBODY, ADMIN, BEA])

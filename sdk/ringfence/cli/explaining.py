@@ -36,18 +36,24 @@ def why(
             "--by", metavar="AUDITOR", help="An auditor who asks about SUBJECT and is told everything."
         ),
     ] = None,
-    at: At = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="What was published then, UTC as 2026-01-31T00:00:00Z, by the rights of now; "
+            "with --by, by those of then. Without it: now.",
+        ),
+    ] = None,
     purpose: Purpose = "",
     via: Via = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why a document or passage may be read: the decision, its rules, the way to each."""
-    if at is not None and auditor is None:
-        raise typer.BadParameter("found --at without --by; expected an auditor; name him with --by AUDITOR")
     with opened(store) as open_store:
         asked = open_store.as_user(subject, via=via or (), purpose=purpose)
         if auditor is None:
-            explained = asked.why(object_id)
+            explained = asked.why(object_id, at=at)
         else:
             explained = open_store.as_user(auditor).why_for(
                 asked.subject.person, object_id, via=via or (), purpose=purpose, at=at

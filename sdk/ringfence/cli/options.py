@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ringfence_governance.stopping import TIMEOUT_MAX_S
+
 
 def decoded(text: str) -> str:
     """Return `text` if it is text.
@@ -23,6 +25,19 @@ def decoded(text: str) -> str:
 def each_decoded(texts: list[str] | None) -> list[str] | None:
     """Return texts as they are if each is text; see :func:`decoded`."""
     return texts if texts is None else [decoded(text) for text in texts]
+
+
+def seconds(found: float | None) -> float | None:
+    """Return a time limit as it is if a read can have it.
+
+    Raises:
+        typer.BadParameter: It is not above 0 and at most a day.
+    """
+    if found is None or 0 < found <= TIMEOUT_MAX_S:
+        return found
+    raise typer.BadParameter(
+        f"found {found:g}; expected seconds, above 0 and at most {TIMEOUT_MAX_S:g}; leave it out for no limit"
+    )
 
 
 StorePath = Annotated[str, typer.Argument(metavar="STORE", help="The store's folder, or s3://BUCKET/PREFIX.")]
@@ -98,6 +113,15 @@ Rerank = Annotated[
         "--rerank",
         metavar="N",
         help="How many of the best the reranker is shown, 1 to 200; the hits are of these.",
+    ),
+]
+Limit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit",
+        metavar="SECONDS",
+        help="End without an answer after so long, at most 86400. Without it: as long as it takes.",
+        callback=seconds,
     ),
 ]
 Why = Annotated[

@@ -18,6 +18,7 @@ from .options import (
     AsSubject,
     Embedder,
     Exact,
+    Limit,
     MinScore,
     Mode,
     Purpose,
@@ -71,6 +72,7 @@ def context(
     at: ReadAt = None,
     rerank: Rerank = None,
     reranker: Reranker = None,
+    limit: Limit = None,
     embedder: Embedder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -89,6 +91,7 @@ def context(
             exact=exact,
             at=at,
             rerank=rerank,
+            timeout=limit,
         )
     finish(
         found.to_mapping(),

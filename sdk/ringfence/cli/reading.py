@@ -16,6 +16,7 @@ from .options import (
     AsSubject,
     Embedder,
     Exact,
+    Limit,
     MinScore,
     Mode,
     Purpose,
@@ -76,6 +77,7 @@ def search(
     at: ReadAt = None,
     rerank: Rerank = None,
     reranker: Reranker = None,
+    limit: Limit = None,
     embedder: Embedder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -97,6 +99,7 @@ def search(
             exact=exact,
             at=at,
             rerank=rerank,
+            timeout=limit,
         )
     finish(
         result.to_mapping(),
