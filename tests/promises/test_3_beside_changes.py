@@ -241,6 +241,7 @@ def run_firms(folder: Path, rows: int) -> Counter[str]:
         seen["rows"] += watched.rows
         seen["asked"] += watched.asked
         seen["firms"] += 1
+        print(f"{seen['rows']} rows of {rows}, {seen['asked']} questions, {seen['firms']} firms", flush=True)
     return seen
 
 
