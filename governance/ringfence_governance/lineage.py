@@ -15,7 +15,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +25,9 @@ from sqlalchemy import Connection
 from . import durable_files, lineage_backends, lineage_facets, lineage_queue
 from .catalog import Catalog
 from .errors import RingfenceError
-from .lineage_backends import Backend, NeverTaken
+from .lineage_backends import Backend
 from .lineage_facets import PRODUCER, Facets, Name, event_facet, parent_facets
+from .lineage_transports import NeverTaken
 
 FILE_NAME = "openlineage.jsonl"
 SET_ASIDE_NAME = "set-aside.jsonl"
@@ -56,6 +57,7 @@ class Lineage:
         "_catalog",
         "_closing",
         "_folder",
+        "_noting",
         "_problem",
         "_sending",
         "_starting",
@@ -75,6 +77,7 @@ class Lineage:
         self._closing = threading.Event()
         self._abandoned = False
         self._sending = threading.Lock()
+        self._noting = threading.Lock()
         self._starting = threading.Lock()
 
     def __repr__(self) -> str:
@@ -197,6 +200,9 @@ class Lineage:
                     return
                 continue
             if self._closing.wait(pause):
+                if self._backends is not None and len(self._backends[1]) > 1:
+                    # Only one of them may be down.
+                    self._try(0.0)
                 return
             pause = min(2 * pause, PAUSE_MAX_S)
             self._wake.set()
@@ -213,28 +219,43 @@ class Lineage:
                     return not self._problem
                 return False
         except (RingfenceError, OSError) as error:
-            # A message of the operating system names a path.
-            self._problem = str(error) if isinstance(error, RingfenceError) else type(error).__name__
+            self._problem = _described(error)
             return False
 
     def _send(self) -> str:
         """Send what waits to every backend; return what keeps any of them from it."""
-        problems = []
+        problems: dict[str, str] = {}
         try:
             backends = {self._key(each): each for each in self._open_backends()}
+            problems = {key: f"the {each.kind} backend: sending stopped" for key, each in backends.items()}
             with self._catalog.read() as connection:
                 taken = lineage_queue.cursors(self._catalog, connection)
-            start = {key: taken.get(key, 0) for key in backends}
-            reached = dict(start)
-            for key, backend in backends.items():
-                reached[key], problem = self._send_to(backend, start[key])
-                problems.append(problem)
-            if reached != start and not self._abandoned:
-                self._note(reached, taken)
+            reached = {key: taken.get(key, 0) for key in backends}
+
+            busy = set(backends)
+
+            def send_to(key: str) -> None:
+                try:
+                    last, problem = False, ""
+                    while not last:
+                        closing = self._closing.is_set()
+                        number, problem = self._send_to(backends[key], reached[key])
+                        self._note(key, number, reached)
+                        busy.discard(key)
+                        # While another keeps all waiting, what comes meanwhile is sent too.
+                        last = closing or bool(problem) or not busy
+                        if not last:
+                            self._closing.wait(GATHER_S)
+                except (RingfenceError, OSError) as error:
+                    problem = _described(error)
+                    busy.discard(key)
+                problems[key] = problem
+
+            _side_by_side(send_to, list(backends))
         except (RingfenceError, OSError) as error:
-            problems.append(str(error) if isinstance(error, RingfenceError) else type(error).__name__)
+            problems = {"": _described(error)}
         self._bound()
-        return "; ".join(filter(None, problems))
+        return "; ".join(filter(None, problems.values()))
 
     def _send_to(self, backend: Backend, after: int) -> tuple[int, str]:
         """Send all events after a number; return the number of the last one that was taken, and what is wrong."""
@@ -263,14 +284,18 @@ class Lineage:
                 return taken, problem
         return taken, ""
 
-    def _note(self, reached: Mapping[str, int], known: Mapping[str, int]) -> None:
+    def _note(self, key: str, number: int, reached: dict[str, int]) -> None:
         """Forget the events that all have; remember who is ahead of whom."""
-        behind = min(reached.values())
-        ahead = {key: number for key, number in reached.items() if number > behind}
-        with self._catalog.write() as connection:
-            lineage_queue.remove(connection, behind)
-            if ahead or known:
-                lineage_queue.keep_cursors(self._catalog, connection, ahead)
+        with self._noting:
+            if number == reached[key] or self._abandoned:
+                return
+            reached[key] = number
+            behind = min(reached.values())
+            ahead = {key: number for key, number in reached.items() if number > behind}
+            with self._catalog.write() as connection:
+                lineage_queue.remove(connection, behind)
+                if ahead or lineage_queue.cursors(self._catalog, connection):
+                    lineage_queue.keep_cursors(self._catalog, connection, ahead)
 
     def _bound(self) -> None:
         """Set the oldest events aside that are more than may wait."""
@@ -288,12 +313,13 @@ class Lineage:
     def _set_aside(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Write events into a file of the store, durably, and count them."""
         path = self._folder / SET_ASIDE_NAME
-        lineage_backends.whole_lines(path)
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(each, sort_keys=True) + "\n" for each in events)
-        durable_files.sync(path)
-        with self._catalog.write() as connection:
-            lineage_queue.count_set_aside(self._catalog, connection, len(events))
+        with self._noting:
+            lineage_backends.whole_lines(path)
+            with path.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(each, sort_keys=True) + "\n" for each in events)
+            durable_files.sync(path)
+            with self._catalog.write() as connection:
+                lineage_queue.count_set_aside(self._catalog, connection, len(events))
 
     def _open_backends(self) -> list[Backend]:
         """Return where events go, made anew when OpenLineage's own configuration changed."""
@@ -329,3 +355,22 @@ class Lineage:
                     return
         finally:
             os.close(descriptor)
+
+
+def _described(error: Exception) -> str:
+    """Return what is said of an error: one of the operating system's names a path."""
+    return str(error) if isinstance(error, RingfenceError) else type(error).__name__
+
+
+def _side_by_side(send_to: Callable[[str], None], keys: Sequence[str]) -> None:
+    """Send to all at once: one that does not answer would use up the time of those after it.
+
+    A process ends without waiting for them.
+    """
+    others = [threading.Thread(target=send_to, args=(key,), daemon=True) for key in keys[1:]]
+    for other in others:
+        other.start()
+    for key in keys[:1]:
+        send_to(key)
+    for other in others:
+        other.join()

@@ -19,17 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import durable_files
+from . import durable_files, lineage_transports
 from .errors import StoreError
+from .lineage_transports import NeverTaken, NotTaken
 
-if TYPE_CHECKING:
-    from openlineage.client.event_v2 import RunEvent
-    from openlineage.client.transport import Transport
-
-CONFIRM_S = 10.0
-"""How long a backend that takes events in the background may take to confirm one."""
 REFUSALS = frozenset({400, 413, 422})
 """HTTP statuses that say of one event that it will never be taken."""
 DISABLED = "OPENLINEAGE_DISABLED"
@@ -37,14 +32,6 @@ _SETTINGS = ("OPENLINEAGE_CONFIG", "OPENLINEAGE_URL", "OPENLINEAGE__TRANSPORT")
 _quieting = threading.Lock()
 _levels: list[tuple[logging.Logger, int]] = []
 _inside: list[None] = []
-
-
-class NotTaken(StoreError):
-    """A backend did not confirm an event; it is sent again."""
-
-
-class NeverTaken(StoreError):
-    """A backend said that it will not take this event, however often it comes."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -81,6 +68,9 @@ class Backend:
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001  (whatever a transport raises, the event is kept)
+                if isinstance(error.__cause__, StoreError):
+                    # A part of a composite that stops at the first failure.
+                    raise error.__cause__ from None
                 status = _status(error)
                 if status in REFUSALS:
                     raise NeverTaken(f"the {self.kind} backend answered {status}") from None
@@ -212,15 +202,16 @@ def _parts(settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _backend(settings: dict[str, Any]) -> Backend:
-    from openlineage.client.transport import get_default_factory
-
     text = json.dumps(settings, sort_keys=True, default=str)
-    if settings.get("type") == "http":
-        # What is not taken is sent again from the queue: waiting for it here would only take longer.
-        settings = {"retry": {"total": 0, "status_forcelist": []}, **settings}
-    transport = get_default_factory().create(dict(settings))
+    transport = lineage_transports.made(settings)
     kind = str(transport.kind or type(transport).__name__)
-    return Backend(kind, text, _emitter(transport), _settler(transport), lambda: _closed(transport))
+    return Backend(
+        kind,
+        text,
+        lambda event: transport.emit(lineage_transports.as_event(event)),
+        lambda: lineage_transports.settle(transport),
+        lambda: _closed(transport),
+    )
 
 
 @cache
@@ -230,56 +221,7 @@ def _schema_url() -> str:
     return str(event_v2.RunEvent._get_schema())
 
 
-def _emitter(transport: Transport) -> Callable[[Mapping[str, Any]], None]:
-    from openlineage.client.transport.async_http import AsyncHttpTransport
-    from openlineage.client.transport.kafka import KafkaTransport
-
-    if isinstance(transport, KafkaTransport):
-        return lambda event: _produce(transport, _as_event(event))
-    if isinstance(transport, AsyncHttpTransport):
-        return lambda event: _confirmed(transport, _as_event(event))
-
-    def emit(event: Mapping[str, Any]) -> None:
-        transport.emit(_as_event(event))
-
-    return emit
-
-
-def _produce(transport: Any, event: RunEvent) -> None:
-    """Hand an event to Kafka as the client does, and hear whether the brokers took it, which the client does not."""
-    from openlineage.client.serde import Serde
-
-    failed: list[object] = []
-    transport.producer.produce(
-        topic=transport.topic,
-        key=transport.message_key or transport._get_message_key(event),
-        value=Serde.to_json(event).encode(),
-        on_delivery=lambda error, _: failed.append(error) if error else None,
-    )
-    if transport.producer.flush(timeout=CONFIRM_S) or failed:
-        raise NotTaken("the kafka backend did not confirm it")
-
-
-def _confirmed(transport: Any, event: RunEvent) -> None:
-    """Hand an event to a transport that sends in the background, and wait until it has sent."""
-    failed = transport.get_stats()["failed"]
-    transport.emit(event)
-    if not transport.wait_for_completion(CONFIRM_S) or transport.get_stats()["failed"] != failed:
-        raise NotTaken("the async_http backend did not confirm it")
-
-
-def _settler(transport: Transport) -> Callable[[], None]:
-    """Return what makes events durable: of a local file the sync that the client does not do."""
-    path = Path(str(getattr(getattr(transport, "config", None), "log_file_path", "")))
-
-    def settle() -> None:
-        if path.name and path.is_file():
-            durable_files.sync(path)
-
-    return settle
-
-
-def _closed(transport: Transport) -> None:
+def _closed(transport: lineage_transports.Transport) -> None:
     with _quiet():
         transport.close(0)
 
@@ -287,41 +229,6 @@ def _closed(transport: Transport) -> None:
 def _status(error: Exception) -> int | None:
     status = getattr(getattr(error, "response", None), "status_code", None)
     return status if isinstance(status, int) else None
-
-
-def _as_event(event: Mapping[str, Any]) -> RunEvent:
-    from openlineage.client import event_v2
-
-    run, job = event["run"], event["job"]
-    return event_v2.RunEvent(
-        eventTime=event["eventTime"],
-        producer=event["producer"],
-        eventType=event_v2.RunState(event["eventType"]),
-        run=event_v2.Run(run["runId"], _with_parent(run.get("facets", {}))),
-        job=event_v2.Job(job["namespace"], job["name"], job.get("facets", {})),
-        inputs=[
-            event_v2.InputDataset(each["namespace"], each["name"], facets=each.get("facets", {}))
-            for each in event.get("inputs", ())
-        ],
-        outputs=[
-            event_v2.OutputDataset(each["namespace"], each["name"], facets=each.get("facets", {}))
-            for each in event.get("outputs", ())
-        ],
-    )
-
-
-def _with_parent(facets: Mapping[str, Any]) -> dict[str, Any]:
-    """Return run facets with the parent as the client's own class, by which it chooses Kafka's partition."""
-    from openlineage.client.facet_v2 import parent_run
-
-    found = dict(facets)
-    if (parent := found.get("parent")) is not None:
-        found["parent"] = parent_run.ParentRunFacet(
-            run=parent_run.Run(parent["run"]["runId"]),
-            job=parent_run.Job(parent["job"]["namespace"], parent["job"]["name"]),
-            producer=parent["_producer"],
-        )
-    return found
 
 
 @contextmanager

@@ -356,6 +356,18 @@ def test_a_file_that_cannot_be_synced_is_written_again(world: World, monkeypatch
     assert len(set(ids_of(events(world)))) == 1
 
 
+def test_a_file_inside_a_composite_that_is_one_backend_is_synced_too(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("ringfence_governance.lineage_transports.durable_files.sync", synced.append)
+    file = {"type": "file", "log_file_path": str(tmp_path / "events.jsonl"), "append": True}
+    configured(monkeypatch, type="composite", transports=[file], continue_on_failure=False)
+    world.put(draft("a.txt", "text"))
+    wait_until_sent(world)
+    assert tmp_path / "events.jsonl" in synced
+
+
 def test_a_configuration_in_the_folder_a_process_runs_in_is_not_read(
     world: World, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
