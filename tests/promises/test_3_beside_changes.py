@@ -32,7 +32,8 @@ from .test_3_casbin_decides import keeps_yesterdays_answer
 SEED = int(os.environ.get("PROMISES_SEED") or random.SystemRandom().randrange(2**32))
 """Another one each time; a failure prints it, and `PROMISES_SEED=N` makes the same firms and changes again."""
 
-ROWS, ROWS_SOAK = 2_000, 1_000_000
+ROWS, ROWS_SOAK = 2_000, int(os.environ.get("PROMISES_ROWS") or 1_000_000)
+"""In the test command, and in `make soak`; `PROMISES_ROWS=N` splits that among several runs with seeds of their own."""
 ROWS_OF_A_FIRM = 20_000
 """After so many rows another firm is made up, with another policy."""
 READERS = 4
