@@ -179,9 +179,13 @@ class Ground:
         with self._lock:
             kept = self._kept.moment
         if kept is not None and kept[0] == mark:
-            return replace(kept[1], now=self.catalog.now_from(""))
-        with self.catalog.read() as connection:
-            found = self.moment_in(connection)
+            now = self.catalog.now_from("")
+            if now == kept[1].now:
+                return kept[1]
+            found = replace(kept[1], now=now)
+        else:
+            with self.catalog.read() as connection:
+                found = self.moment_in(connection)
         # The mark is older than what was read: a change in between shows at the next call.
         with self._lock:
             self._kept.moment = (mark, found)
