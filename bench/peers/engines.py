@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from .question_sets import Cell, QuestionSet
+from .question_sets import Cell
 
 Kind = Literal["enforces", "filters if asked", "filters afterwards", "no reader"]
 """Who sees to it that a reader gets his rows alone: the engine, by a rule that it holds; the engine, if the application
@@ -40,8 +37,9 @@ class Answered:
     parts: dict[str, float] = field(default_factory=dict)
 
 
-Asked = Callable[[npt.NDArray[np.float32]], Answered]
-"""Asks one question, as one reader with one setting: the ten best rows he may read."""
+Asked = Callable[[Any], Answered]
+"""Asks one question, as one reader with one setting: the ten best rows he may read. The question is a vector, or words
+and a vector, as the group's question set has them."""
 
 
 class Engine(Protocol):
@@ -66,6 +64,8 @@ class Engine(Protocol):
 class Group(Protocol):
     """Engines over the same stored rows, in one process.
 
+    What it builds and opens is a set of one kind: rows that are found by meaning, or those that have texts too.
+
     Attributes:
         kept: Whether what was built may be used by a later run: it follows from the rows and the versions alone.
         engines: By name, once it is open.
@@ -74,14 +74,14 @@ class Group(Protocol):
     kept: bool
     engines: Mapping[str, Engine]
 
-    def build(self, questions: QuestionSet, folder: Path) -> None:
+    def build(self, questions: Any, folder: Path) -> None:
         """Write the rows and their indexes into an empty folder.
 
         Raises:
             NotInstalled: Something is missing.
         """
 
-    def open(self, questions: QuestionSet, folder: Path) -> None:
+    def open(self, questions: Any, folder: Path) -> None:
         """Open what was built."""
 
     def other_memory(self) -> int:

@@ -74,16 +74,16 @@ def measured(
             if group not in groups:
                 told["groups"][group] = {"missing": "left out of this run"}
                 continue
-            _say(f"{name}: {group}")
-            told["groups"][group] = _begun(group, data, folder, built, processes)
-        owners = _engines(told, processes)
+            say(f"{name}: {group}")
+            told["groups"][group] = begun(group, group, data, folder, built, processes)
+        owners = engines_of(told, processes)
         for engine, process in owners.items():
-            _say(f"{name}: settings of {engine}")
+            say(f"{name}: settings of {engine}")
             _settle(told, engine, process, range(len(questions.cells)), pace)
         for cell in range(len(questions.cells)):
-            _say(f"{name}: reader {cell + 1} of {len(questions.cells)}")
+            say(f"{name}: reader {cell + 1} of {len(questions.cells)}")
             _report(told, owners, cell, pace)
-        _say(f"{name}: the reader's rows alone")
+        say(f"{name}: the reader's rows alone")
         hidden_rows.compared(told, questions, folder, processes)
     finally:
         for process in processes.values():
@@ -92,14 +92,20 @@ def measured(
     return told
 
 
-def _begun(
-    group: str, data: Path, folder: Path, built: Built, processes: dict[str, Process]
+def begun(
+    group: str, module: str, data: Path, folder: Path, built: Built, processes: dict[str, Process]
 ) -> dict[str, Any]:
+    """Build and open a group in a process of its own; return what is told of it.
+
+    Args:
+        module: The group's, without `_engines`.
+        processes: It is put there, if it could be opened.
+    """
     try:
-        place, facts = built.of(group, data, folder)
+        place, facts = built.of(module, data, folder)
         if place is None:
             return facts
-        process = Process("serve", group, data, place)
+        process = Process("serve", module, data, place)
         processes[group] = process
         opened = process.answer()
     except Failed as failure:
@@ -111,7 +117,8 @@ def _begun(
     return {**facts, **opened}
 
 
-def _engines(told: dict[str, Any], processes: Mapping[str, Process]) -> dict[str, Process]:
+def engines_of(told: dict[str, Any], processes: Mapping[str, Process]) -> dict[str, Process]:
+    """Note the engines of all groups that are open, and return whose process each is in."""
     owners = {}
     for group, facts in told["groups"].items():
         for engine, about in facts.pop("engines", {}).items():
@@ -168,25 +175,25 @@ def _report(told: dict[str, Any], owners: Mapping[str, Process], cell: int, pace
             about = told["engines"][name]
             if "failed" not in about and about["settings"].get(str(cell)):
                 knob = about["settings"][str(cell)][0]["knob"]
-                _round(about, name, owners[name], cell, knob, number, pace, rounds[name])
+                one_round(about, name, owners[name], cell, knob, number, pace, rounds[name])
     for name in engines:
         about = told["engines"][name]
         tries = about["settings"].get(str(cell), [])[:TRIES_MAX]
         if "failed" in about or not rounds[name]:
             continue
-        found = [_summed(tries[0]["knob"], rounds[name])]
+        found = [summed(tries[0]["knob"], rounds[name])]
         for each in tries[1:]:
             if found[-1]["recall"] >= RECALL:
                 break
             again: list[dict[str, Any]] = []
             for number in range(pace.rounds):
-                _round(about, name, owners[name], cell, each["knob"], number, pace, again)
+                one_round(about, name, owners[name], cell, each["knob"], number, pace, again)
             if again:
-                found.append(_summed(each["knob"], again))
+                found.append(summed(each["knob"], again))
         about["readers"][str(cell)] = max(found, key=lambda one: min(one["recall"], RECALL))
 
 
-def _round(
+def one_round(
     about: dict[str, Any],
     engine: str,
     process: Process,
@@ -195,11 +202,13 @@ def _round(
     number: int,
     pace: Pace,
     into: list[dict[str, Any]],
+    part: str = "reported",
 ) -> None:
+    """Ask an engine some of a reader's questions; note what came of it, or that it failed."""
     try:
         into.append(
             process.ask(
-                do="asked", engine=engine, cell=cell, knob=knob, part="reported",
+                do="asked", engine=engine, cell=cell, knob=knob, part=part,
                 first=number * pace.questions, count_max=pace.questions, seconds=pace.seconds,
             )
         )  # fmt: skip
@@ -207,7 +216,8 @@ def _round(
         about["failed"] = str(failure)
 
 
-def _summed(knob: str, rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summed(knob: str, rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what an engine did for one reader in all rounds."""
     times = [each for one in rounds for each in one["times"]]
     parts = [each for one in rounds for each in one["parts"]]
     wanted = sum(one["wanted"] for one in rounds)
@@ -240,5 +250,6 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1e3, 4)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Say on standard error what is done now."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

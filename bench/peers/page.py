@@ -11,6 +11,9 @@ from typing import Any
 
 from bench.page import machine_line, table
 
+from .cell_texts import NONE, Row, missing, number, pair
+from .words import page as words_page
+
 RECALL = 0.99
 KINDS = {
     "uncorrelated": "labels go with nothing",
@@ -22,8 +25,6 @@ ENFORCES, NOBODY = "enforces", "no reader"
 NOT_ENFORCING = ("filters if asked", "filters afterwards")
 GOVERNED_MAX = 1.1
 SHARE_OF_ENFORCING, SHARE_OF_OTHERS = 1 / 3, 1.0
-NONE = "-"
-Row = Mapping[str, Any]
 
 HEAD = """# Ringfence against what else can be had
 
@@ -70,7 +71,10 @@ def page(results: Mapping[str, Any]) -> str:
         k=settings["k"],
         recall=RECALL,
     )
-    return "\n".join([head, *(part for name, found in results["sets"].items() for part in _set(name, found))])
+    parts = [part for name, found in results["sets"].items() for part in _set(name, found)]
+    if "words" in results:
+        parts += words_page.section(results["words"])
+    return "\n".join([head, *parts])
 
 
 def _set(name: str, found: Row) -> Iterator[str]:
@@ -79,7 +83,7 @@ def _set(name: str, found: Row) -> Iterator[str]:
         "real": "Real vectors: all-MiniLM-L6-v2 over docstrings of Python and of packages",
     }[name]
     yield f"## {what}: {found['rows']:,} vectors of {found['dimensions']} numbers\n"
-    yield _missing(found)
+    yield missing(found)
     for kind, told in KINDS.items():
         cells = [(str(place), cell) for place, cell in enumerate(found["cells"]) if cell["kind"] == kind]
         yield f"### {kind.capitalize()}: {told}\n"
@@ -90,20 +94,6 @@ def _set(name: str, found: Row) -> Iterator[str]:
     yield _leaks(found)
     yield "### Settings that were taken\n"
     yield _settings(found)
-
-
-def _missing(found: Row) -> str:
-    lines = [
-        f"- `{group}`: {facts.get('missing') or 'failed: ' + facts['failed']}"
-        for group, facts in found["groups"].items()
-        if "missing" in facts or "failed" in facts
-    ]
-    lines += [
-        f"- `{name}`: failed: {about['failed']}"
-        for name, about in found["engines"].items()
-        if "failed" in about
-    ]
-    return "Not in the tables:\n\n" + "\n".join(lines) + "\n" if lines else "Every engine was there.\n"
 
 
 def _times(found: Row, cells: Sequence[tuple[str, Row]]) -> str:
@@ -121,7 +111,7 @@ def _times(found: Row, cells: Sequence[tuple[str, Row]]) -> str:
             reader = about["readers"].get(place)
             row.append(_time(reader, least is not None and least[0] == name, ours=name == OURS))
             if name == OURS:
-                row += [_pair(reader, "without_both"), _pair(reader, None)]
+                row += [pair(reader, "without_both"), pair(reader, None)]
         rows.append(row)
     return table(head, rows)
 
@@ -138,21 +128,10 @@ def _time(reader: Row | None, least: bool, *, ours: bool) -> str:
     if reader is None:
         return NONE
     times = reader["without_record"] if ours else reader
-    text = f"{_number(times['p50_ms'])} / {_number(times['p95_ms'])}"
+    text = f"{number(times['p50_ms'])} / {number(times['p95_ms'])}"
     if reader["recall"] < RECALL:
         return f"{text} [{reader['recall']:.2f}]"
     return f"**{text}**" if least else text
-
-
-def _pair(reader: Row | None, part: str | None) -> str:
-    if reader is None:
-        return NONE
-    times = reader if part is None else reader[part]
-    return f"{_number(times['p50_ms'])} / {_number(times['p95_ms'])}"
-
-
-def _number(milliseconds: float) -> str:
-    return f"{milliseconds:.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
 
 
 def _p50(name: str, reader: Row) -> float:
@@ -184,8 +163,8 @@ def _targets(found: Row) -> str:
         f"≤ {GOVERNED_MAX} at 100 %",
     ]
     rows = []
-    for number, cell in enumerate(found["cells"]):
-        place = str(number)
+    for nth, cell in enumerate(found["cells"]):
+        place = str(nth)
         ours = found["engines"].get(OURS, {"readers": {}})["readers"].get(place)
         if ours is None:
             continue

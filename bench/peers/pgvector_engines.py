@@ -100,7 +100,7 @@ class Pgvector:
 
     def _connected(self, form: str, place: int) -> Any:
         connection = self._server.connect()
-        _take_vectors(connection)
+        take_vectors(connection)
         connection.execute(f"SET ROLE reader_{form}_{place}")
         self._connections.append(connection)
         return connection
@@ -177,7 +177,7 @@ def _fill(owner: Any, questions: QuestionSet) -> None:
     owner.execute(
         "CREATE TABLE grants (reader text, which int, label int, PRIMARY KEY (reader, which, label))"
     )
-    _take_vectors(owner)
+    take_vectors(owner)
     with owner.cursor().copy("COPY rows (row, label_0, label_1, v) FROM STDIN (FORMAT BINARY)") as copy:
         copy.set_types(["int4", "int4", "int4", "vector"])
         for row, (first, second) in enumerate(questions.labels.T.tolist()):
@@ -202,7 +202,7 @@ def _fill(owner: Any, questions: QuestionSet) -> None:
     owner.execute("VACUUM ANALYZE grants")
 
 
-def _take_vectors(connection: Any) -> None:
+def take_vectors(connection: Any) -> None:
     """Let a connection send numpy's arrays as vectors, in binary form."""
     psycopg = needed("psycopg", "psycopg")
     info = psycopg.types.TypeInfo.fetch(connection, "vector")

@@ -39,7 +39,7 @@ class QdrantEdge:
     def build(self, questions: QuestionSet, folder: Path) -> None:
         """Write the rows, and let the optimiser come to its end."""
         edge = needed("qdrant_edge", "qdrant-edge-py")
-        shard = edge.EdgeShard.create(str(_shard(folder)), _config(edge, questions.vectors.shape[1]))
+        shard = edge.EdgeShard.create(str(shard_in(folder)), config(edge, questions.vectors.shape[1]))
         for name in COLUMNS:
             shard.update(edge.UpdateOperation.create_field_index(name, edge.PayloadSchemaType.Integer))
         for start in range(0, len(questions.vectors), ROWS_AT_ONCE):
@@ -60,7 +60,7 @@ class QdrantEdge:
     def open(self, questions: QuestionSet, folder: Path) -> None:
         """Open the shard."""
         self._edge = needed("qdrant_edge", "qdrant-edge-py")
-        self._shard = self._edge.EdgeShard.load(str(_shard(folder)))
+        self._shard = self._edge.EdgeShard.load(str(shard_in(folder)))
 
     def reader(self, cell: Cell, knob: dict[str, Any]) -> Asked:
         """Make the filter; nothing but ids and scores is asked for."""
@@ -96,13 +96,15 @@ class QdrantEdge:
         self._shard.close()
 
 
-def _shard(folder: Path) -> Path:
+def shard_in(folder: Path) -> Path:
+    """Return the folder of the shard, made if it was not there."""
     place = folder / "shard"
     place.mkdir(exist_ok=True)
     return place
 
 
-def _config(edge: Any, dimensions: int) -> Any:
+def config(edge: Any, dimensions: int) -> Any:
+    """Return how a shard of such vectors is set."""
     return edge.EdgeConfig(
         vectors=edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Dot),
         hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000),

@@ -78,6 +78,10 @@ class QuestionSet:
         reader = self.cells[cell]
         return np.isin(self.labels[reader.column], np.asarray(reader.readable, np.int32))
 
+    def judge(self, cell: int, part: str) -> Judge:
+        """Return who judges the answers to a part of a reader's questions."""
+        return Judge(self, cell, part)
+
     def save(self, folder: Path) -> None:
         """Write it into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +109,11 @@ class Judge:
         self._vectors, self._may_read = of.vectors, of.may_read(cell)
         self._questions = of.asked(cell, part)
         self._last = of.last[cell, :TUNING] if part == "tuning" else of.last[cell, TUNING:]
-        self.wanted = min(K, of.cells[cell].rows)
+        self._wanted = min(K, of.cells[cell].rows)
+
+    def wanted(self, question: int) -> int:
+        """Return how many rows a right answer has."""
+        return self._wanted
 
     def judged(self, question: int, rows: Sequence[int]) -> tuple[int, int]:
         """Return how many of the rows an engine gave are right, and how many the reader may not read."""

@@ -34,6 +34,7 @@ from ringfence_retrieval.search import search
 
 from .engines import Answered, Asked, Engine, Kind
 from .question_sets import Cell, K, QuestionSet
+from .words.word_sets import WordSet
 
 ADMIN = Subject("bench/user:admin")
 EVERYBODY = Subject("bench/user:everything")
@@ -68,7 +69,7 @@ class Ringfence:
             bundle = PolicyBundle(shipped_default().rows, (), "benchmark")
             door, _ = Door.create(place / "store", bundle, ADMIN.person, keys_home=place / "keys")
             model = VectorModel("bench", hashlib.sha256(b"peers").hexdigest(), questions.vectors.shape[1])
-            drafts = list(_documents(questions, column))
+            drafts = list(documents(questions, column))
             for start in range(0, len(drafts), DOCUMENTS_PER_PUBLICATION):
                 with door.ingestion(ADMIN, SOURCE, model, pipeline="bench") as ingestion:
                     for number, rows, label in drafts[start : start + DOCUMENTS_PER_PUBLICATION]:
@@ -216,7 +217,9 @@ def _texts(door: Door) -> dict[str, str]:
     return texts
 
 
-def _documents(questions: QuestionSet, column: int) -> Iterator[tuple[int, npt.NDArray[np.intp], Label]]:
+def documents(
+    questions: QuestionSet | WordSet, column: int
+) -> Iterator[tuple[int, npt.NDArray[np.intp], Label]]:
     """Yield each document's number, its rows and its label."""
     of = questions.labels[column]
     readers: dict[int, set[str]] = {}

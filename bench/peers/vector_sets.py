@@ -10,6 +10,7 @@ import ast
 import hashlib
 import sysconfig
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,25 @@ def synthetic(rows: int, shares: Sequence[float] = SHARES) -> QuestionSet:
     return made(vectors, of, {"vectors": asked, "clusters": asked_of}, shares)
 
 
-def real(rows: int, cache: Path) -> QuestionSet | None:
-    """Return vectors of all-MiniLM-L6-v2 over docstrings, in clusters that k-means finds; None without the model.
+@dataclass(frozen=True, slots=True)
+class Docstrings:
+    """Texts and their vectors.
+
+    Args:
+        texts: Of the rows.
+        vectors: float32 of shape (rows, d), rows of length 1.
+        asked: Other texts, to ask for.
+        asked_vectors: Theirs.
+    """
+
+    texts: Sequence[str]
+    vectors: Vectors
+    asked: Sequence[str]
+    asked_vectors: Vectors
+
+
+def docstrings(rows: int, cache: Path) -> Docstrings | None:
+    """Return docstrings with their vectors of all-MiniLM-L6-v2; None without the model.
 
     Args:
         cache: The vectors are kept there: embedding takes longer than all that is measured with them.
@@ -77,9 +95,14 @@ def real(rows: int, cache: Path) -> QuestionSet | None:
         np.save(kept, vectors)
     vectors = np.load(kept)
     rows = min(rows, len(vectors) * 5 // 6)
-    centres = _centres(vectors[:rows])
-    of = np.argmax(vectors @ centres.T, axis=1)
-    return made(vectors[:rows], of[:rows], {"vectors": vectors[rows:], "clusters": of[rows:]}, REAL_SHARES)
+    return Docstrings(texts[:rows], vectors[:rows], texts[rows:], vectors[rows:])
+
+
+def real(found: Docstrings) -> QuestionSet:
+    """Return the vectors of docstrings, in clusters that k-means finds."""
+    centres = _centres(found.vectors)
+    of, asked_of = (np.argmax(each @ centres.T, axis=1) for each in (found.vectors, found.asked_vectors))
+    return made(found.vectors, of, {"vectors": found.asked_vectors, "clusters": asked_of}, REAL_SHARES)
 
 
 def _embedded(texts: list[str]) -> Vectors | None:

@@ -20,7 +20,8 @@ import numpy as np
 from bench.machine import peak_memory_bytes
 
 from .engines import Group, NotInstalled, group
-from .question_sets import Judge, QuestionSet
+from .question_sets import QuestionSet
+from .words import word_sets
 
 COUNT_MIN = 3
 """So many questions are asked even if they take longer than they may."""
@@ -30,7 +31,7 @@ class Served:
     """An open group, and the readers it is asked for."""
 
     def __init__(self, name: str, data: Path, folder: Path) -> None:
-        self._questions = QuestionSet.load(data)
+        self._questions = _loaded(data)
         # What everybody holds is no engine's: it is in memory before the first measure.
         float(np.asarray(self._questions.vectors).sum())
         before = resident_bytes()
@@ -44,7 +45,7 @@ class Served:
             raise
         self.opened_s = round(time.perf_counter() - started, 2)
         self._before = before
-        self._judges: dict[tuple[int, str], Judge] = {}
+        self._judges: dict[tuple[int, str], Any] = {}
 
     def told(self) -> dict[str, Any]:
         """Return what engines there are."""
@@ -84,7 +85,7 @@ class Served:
         of = self._group.engines[engine]
         judge = self._judges.get((cell, part))
         if judge is None:
-            judge = self._judges[cell, part] = Judge(self._questions, cell, part)
+            judge = self._judges[cell, part] = self._questions.judge(cell, part)
         questions = self._questions.asked(cell, part)
         ask = of.reader(self._questions.cells[cell], of.knobs[knob])
         found: dict[str, Any] = {
@@ -106,12 +107,13 @@ class Served:
             answered = ask(questions[place])
             taken = time.perf_counter() - started
             right, unreadable = judge.judged(place, answered.rows)
+            wanted = judge.wanted(place)
             found["times"].append(taken)
             found["parts"].append(answered.parts)
             found["right"] += right
-            found["wanted"] += judge.wanted
+            found["wanted"] += wanted
             found["unreadable"] += unreadable
-            found["short"] += len(answered.rows) < judge.wanted
+            found["short"] += len(answered.rows) < wanted
             first_few = sorted(found["times"][:COUNT_MIN])
             if give_up_s and len(found["times"]) == COUNT_MIN and first_few[COUNT_MIN // 2] > give_up_s:
                 return {**found, "gave_up": True}
@@ -138,9 +140,14 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def _loaded(data: Path) -> Any:
+    held = word_sets.WordSet if (data / word_sets.NAME).exists() else QuestionSet
+    return held.load(data)
+
+
 def build(name: str, data: Path, folder: Path) -> dict[str, Any]:
     """Build a group's files; return how long that took."""
-    questions = QuestionSet.load(data)
+    questions = _loaded(data)
     made: Group = group(name)
     started = time.perf_counter()
     made.build(questions, folder)

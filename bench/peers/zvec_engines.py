@@ -39,7 +39,7 @@ class Zvec:
 
     def build(self, questions: QuestionSet, folder: Path) -> None:
         """Write the rows and let the graph be made."""
-        zvec = _begun()
+        zvec = begun()
         schema = zvec.CollectionSchema(
             "rows",
             fields=[
@@ -79,7 +79,7 @@ class Zvec:
 
     def open(self, questions: QuestionSet, folder: Path) -> None:
         """Open it to read only: that is what its way of least time needs."""
-        self._zvec = _begun()
+        self._zvec = begun()
         option = self._zvec.CollectionOption(read_only=True, enable_mmap=True)
         self._collection = self._zvec.open(str(folder / "rows"), option)
 
@@ -111,7 +111,8 @@ class Zvec:
         self._collection.close()
 
 
-def _begun() -> Any:
+def begun() -> Any:
+    """Import it, and let it say nothing but errors."""
     zvec = needed("zvec", "zvec")
     zvec.init(log_level=zvec.LogLevel.ERROR)
     return zvec

@@ -22,6 +22,11 @@ REQUEST_BYTES = 1 << 17
 LOADED = ("bench.__main__", "bench.authority.__main__", "bench.ground.__main__", "bench.indexed")
 LOADED += ("bench.audit_cost", "bench.lineage_cost", "bench.authority.listing", "bench.authority.watching")
 LOADED += ("bench.authority.size", "bench.authority.revocation", "bench.peers.__main__", "bench.hot_path")
+LOADED += (
+    "bench.peers.ringfence_engines",
+    "bench.peers.words.ringfence_engines",
+    "bench.peers.words.lancedb_engines",
+)
 LOADED += ("lancedb", "openlineage.client", "openlineage.client.transport.file")
 
 

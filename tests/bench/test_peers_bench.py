@@ -30,7 +30,8 @@ def test_a_quick_run_leaks_nothing_and_names_what_is_missing(
     done = run("bench.peers", "--quick", "--out", str(out), python=python())
     assert done.returncode == 0, done.stderr
     assert (page.read_bytes() if page.exists() else b"") == before
-    found: dict[str, Any] = json.loads(out.read_text("utf-8"))["sets"]["synthetic"]
+    results: dict[str, Any] = json.loads(out.read_text("utf-8"))
+    found = results["sets"]["synthetic"]
     assert [cell["kind"] for cell in found["cells"]] == ["uncorrelated"] * 2 + ["positive", "negative"]
     for name in ("ringfence", "ungoverned", "lancedb", "over-fetch", "list-then-in"):
         readers = found["engines"][name]["readers"]
@@ -45,6 +46,27 @@ def test_a_quick_run_leaks_nothing_and_names_what_is_missing(
     for group in ("pgvector", "qdrant", "zvec", "faiss"):
         assert "missing" in found["groups"][group]
         assert f"- `{group}`: left out of this run" in done.stdout
+    assert_words(results["words"]["synthetic"], done.stdout)
+
+
+def assert_words(found: dict[str, Any], page: str) -> None:
+    """By words and by both: our answers are the reference's and keep still, those of raw BM25 move."""
+    assert [cell["share"] for cell in found["cells"]] == [10.0, 100.0]
+    for engine, about in found["engines"].items():
+        assert len(about["readers"]) == len(about["hidden"]) == 2, about
+        assert not sum(each["unreadable"] for each in about["readers"].values())
+        for hidden in about["hidden"].values():
+            assert hidden["questions"]
+            if engine.startswith("ringfence"):
+                assert not hidden["answers"] + hidden["scores"]
+    for mode in ("text", "hybrid"):
+        ours = found["engines"][f"ringfence-{mode}"]
+        assert ours["held_to_reference"] == sum(each["questions"] for each in ours["hidden"].values())
+        assert not sum(each["short"] for each in ours["readers"].values())
+        assert not found["engines"][f"lancedb-{mode}"]["hidden"]["1"]["answers"]
+    assert found["engines"]["lancedb-text"]["hidden"]["0"]["scores"]
+    for title in ("By words", "By words and meaning"):
+        assert f"#### {title}: answers, and answers with scores, that hidden rows change" in page
 
 
 def test_the_judge_counts_what_is_wrong_and_what_may_not_be_read(question_sets: Any) -> None:
@@ -53,11 +75,11 @@ def test_the_judge_counts_what_is_wrong_and_what_may_not_be_read(question_sets: 
     judge = module.Judge(made, 0, "reported")
     may_read = made.may_read(0)
     scores = np.where(may_read, made.vectors @ made.asked(0, "reported")[0], -2.0)
-    best = np.argsort(-scores)[: judge.wanted]
-    assert judge.judged(0, best.tolist()) == (judge.wanted, 0)
+    best = np.argsort(-scores)[: judge.wanted(0)]
+    assert judge.judged(0, best.tolist()) == (judge.wanted(0), 0)
     hidden = int(np.flatnonzero(~may_read)[0])
-    assert judge.judged(0, [*best[:-1].tolist(), hidden]) == (judge.wanted - 1, 1)
-    assert judge.judged(0, [int(best[0])] * judge.wanted) == (1, 0)
+    assert judge.judged(0, [*best[:-1].tolist(), hidden]) == (judge.wanted(0) - 1, 1)
+    assert judge.judged(0, [int(best[0])] * judge.wanted(0)) == (1, 0)
 
 
 def test_questions_for_tuning_are_none_of_those_reported(question_sets: Any) -> None:
