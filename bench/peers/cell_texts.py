@@ -21,6 +21,11 @@ def missing(found: Row) -> str:
         for name, about in found["engines"].items()
         if "failed" in about
     ]
+    lines += [
+        f"- `{group}`, what hidden rows change: failed: {facts['twin_failed']}"
+        for group, facts in found["groups"].items()
+        if "twin_failed" in facts
+    ]
     return "Not in the tables:\n\n" + "\n".join(lines) + "\n" if lines else "Every engine was there.\n"
 
 

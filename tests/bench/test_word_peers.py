@@ -23,7 +23,7 @@ def words(monkeypatch: pytest.MonkeyPatch) -> Any:
     return word_sets.synthetic(vector_sets.synthetic(1000, (10.0, 100.0)), 300)
 
 
-def right(words: Any, cell: int, mode: str, asked: Any) -> tuple[list[int], list[float]]:
+def right(words: Any, cell: int, mode: str, asked: Any, depth: int = DEPTH) -> tuple[list[int], list[float]]:
     """The right answer, from the product's own scores of single word lists."""
     from ringfence_retrieval.ranking import fused, ranked
     from ringfence_retrieval.text_scoring import bm25_scores
@@ -34,9 +34,9 @@ def right(words: Any, cell: int, mode: str, asked: Any) -> tuple[list[int], list
         ids = np.stack([np.zeros(len(own), np.uint64), own.astype(np.uint64)], axis=1)
         held = np.flatnonzero(scores > 0)
         scores = fused(words.vectors[own].astype(float) @ asked.vector.astype(float), scores[held], held, ids)
-        best = ranked(scores, ids, DEPTH)
+        best = ranked(scores, ids, depth)
     else:
-        best = np.argsort(-scores, kind="stable")[:DEPTH]
+        best = np.argsort(-scores, kind="stable")[:depth]
     best = best[scores[best] > 0]
     return own[best].tolist(), scores[best].tolist()
 
@@ -64,6 +64,20 @@ def test_the_reference_takes_the_right_answer_and_no_other(words: Any, mode: str
             with pytest.raises(Wrong):
                 reference.check(mode, asked, bad_rows, bad_scores, DEPTH)
     assert checked > 5
+
+
+@pytest.mark.parametrize("mode", ["text", "hybrid"])
+def test_the_reference_misses_the_best_row(words: Any, mode: str) -> None:
+    from bench.peers.words.reference import Reference, Wrong
+
+    reference, found = Reference(words, 1), 0
+    for asked in words.asked(1, mode):
+        rows, scores = right(words, 1, mode, asked, DEPTH + 1)
+        if len(rows) > DEPTH and scores[0] > scores[-1]:
+            found += 1
+            with pytest.raises(Wrong, match="none of a row that scores more"):
+                reference.check(mode, asked, rows[1:], scores[1:], DEPTH)
+    assert found
 
 
 def test_scores_over_all_rows_are_not_those_over_the_readers(words: Any) -> None:
@@ -145,8 +159,10 @@ def test_a_result_file_without_words_has_no_such_section(monkeypatch: pytest.Mon
         "hidden": {"0": {"questions": 4, "answers": 1, "scores": 3}, "1": {"questions": 4, "answers": 0, "scores": 0}},
     }  # fmt: skip
     cells = [{"share": 10.0, "rows": 10}, {"share": 100.0, "rows": 100}]
-    found = {"rows": 100, "cells": cells, "groups": {"zvec": group}, "engines": {"zvec-text": about}}
+    groups = {"zvec": group, "qdrant": {"twin_failed": "no answer within 300 s"}}
+    found = {"rows": 100, "cells": cells, "groups": groups, "engines": {"zvec-text": about}}
     text = page({**stored, "words": {"synthetic": found}})
     assert text.startswith(page(stored))
+    assert "- `qdrant`, what hidden rows change: failed: no answer within 300 s" in text
     assert "| zvec, filter | 25% / 75% | 0% / 0% |" in text
     assert "| zvec, filter | by words | filters if asked | 8 | 0 | 0 | 1 of 4 | 3 of 4 |" in text

@@ -26,8 +26,8 @@ the order by words and the one by meaning are joined by reciprocal ranks, by the
 row that passes the filter is looked at, in every engine, so that what hidden rows change comes from words. How well a
 row answers, each judges by its own formula (Ringfence, LanceDB, Qdrant Edge and zvec by BM25, Postgres by `ts_rank`,
 which knows no other row), so there is no recall here. Ringfence's answers were held to a plain BM25 over the reader's
-rows alone, {checked} of them; a wrong one ends the run. Filters by label, for all but Postgres, whose policy it is.
-faiss has no texts.
+rows alone, {checked} of them; a wrong one ends the run. LanceDB, Qdrant Edge and zvec are given a filter by label;
+Postgres has a policy. faiss has no texts.
 
 **What hidden rows change.** Each reader asks the same questions once of all rows and once of a store that holds his
 rows alone. First share: answers whose rows or order are others; then: answers in which a row of both has another
@@ -133,7 +133,7 @@ def _leaks(found: Row) -> str:
     head = ["engine", "how", "who enforces", "questions", "rows not readable that left", "too few rows"]
     head += ["answers hidden rows change", "answers with scores they change", "memory MiB", "build s"]
     rows, (less, _) = [], _hidden_from(found)
-    for about in found["engines"].values():
+    for about in (each for each in found["engines"].values() if each["readers"]):
         readers = list(about["readers"].values())
         hidden = [about["hidden"][str(place)] for place in less if str(place) in about["hidden"]]
         group = found["groups"][about["group"]]
