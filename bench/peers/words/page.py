@@ -30,10 +30,11 @@ rows alone, {checked} of them; a wrong one ends the run. LanceDB, Qdrant Edge an
 Postgres has a policy. faiss has no texts.
 
 **What hidden rows change.** Each reader asks the same questions once of all rows and once of a store that holds his
-rows alone. First share: answers whose rows or order are others; then: answers in which a row of both has another
-score. Whoever sees either move learns of rows he may not read: how many there are, and which words stand in them.
-The last column is the check: nothing is hidden from who may read everything, and what differs there differs whenever
-the engine is built again, as rows of equal score come in another order.
+rows alone, put in in the same order and, in Ringfence, with the same ids. First share: answers whose rows or order
+are others, rows of equal score being put in one order; then: answers in which a row of both has another score.
+Whoever sees either move learns of rows he may not read: how many there are, and which words stand in them. The last
+column is the check: nothing is hidden from who may read everything, so what differs there differs whenever the engine
+is built again, as it adds in another order or puts rows of equal score into another before it joins ranks.
 """
 
 
