@@ -35,9 +35,9 @@ FULL = Plan(
     publications=(1, 100, 200),
     openings=5,
     batches=(1, 10, 100, 1000),
-    rounds=3,
+    rounds=7,
     passages=2000,
-    model_passages=300,
+    model_passages=100,
     questions=20,
 )
 QUICK = Plan(
