@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from bench.drafts import Passage, draft_of
 from ringfence_governance import read_records, vector_scan
 from ringfence_governance.door import Door
-from ringfence_governance.drafts import ChunkDraft, DocumentDraft, SourceIdentity
+from ringfence_governance.drafts import DocumentDraft, SourceIdentity
 from ringfence_governance.labels import Label
 from ringfence_governance.policy_text import PolicyBundle, shipped_default
 from ringfence_governance.readable_rows import ReadableRows
@@ -244,28 +245,12 @@ def documents(
 def _draft(questions: QuestionSet, number: int, rows: npt.NDArray[np.intp], label: Label) -> DocumentDraft:
     dice = np.random.default_rng(1000 + number)
     drawn = (VOCABULARY * dice.random((len(rows), WORDS)) ** 3).astype(int)
-    chunks, texts, start = [], [], 0
+    passages = []
     for row, words in zip(rows.tolist(), drawn.tolist(), strict=True):
         terms = tuple(f"w{word}" for word in words)
-        text = f"{row} {' '.join(terms)}"
         vector = np.asarray(questions.vectors[row], np.float32)
-        chunks.append(ChunkDraft(start, start + len(text), text, vector, terms, WORDS))
-        texts.append(text)
-        start += len(text) + 1
-    whole = "\n".join(texts)
-    return DocumentDraft(
-        path=f"{number}.txt",
-        title=f"{number}.txt",
-        media_type="text/plain",
-        modified=None,
-        size=len(whole),
-        sha256=hashlib.sha256(whole.encode()).hexdigest(),
-        text=whole,
-        label=label,
-        label_origin="explicit",
-        parents=(),
-        chunks=tuple(chunks),
-    )
+        passages.append(Passage(f"{row} {' '.join(terms)}", vector, terms, WORDS))
+    return draft_of(f"{number}.txt", passages, label)
 
 
 def made() -> Ringfence:

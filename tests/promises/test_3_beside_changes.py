@@ -268,6 +268,6 @@ def gives_what_was_right_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_planted_mistake_is_found_beside_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gives_what_was_right_before(monkeypatch)
-    # A row too many, or an error that a reader meets: what he keeps from before may be over, its rows may be gone.
-    with pytest.raises((AssertionError, ringfence.RingfenceError)):
+    # A row too many; or an error that a reader meets: the rows of what he keeps from before are gone, its time is over.
+    with pytest.raises((AssertionError, ringfence.StoreError, ringfence.Refused)):
         run_firms(tmp_path, ROWS)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from bench.drafts import Passage, draft_of
 from bench.peers.engines import Answered, Engine, Kind
 from bench.peers.engines import Asked as Asking
 from bench.peers.question_sets import Cell
@@ -32,7 +33,7 @@ from bench.peers.ringfence_engines import (
 from ringfence_governance import read_records, vector_scan
 from ringfence_governance.ambient import Ambient
 from ringfence_governance.door import Door
-from ringfence_governance.drafts import ChunkDraft, DocumentDraft
+from ringfence_governance.drafts import DocumentDraft
 from ringfence_governance.labels import Label
 from ringfence_governance.policy_text import PolicyBundle, shipped_default
 from ringfence_governance.reading import GrantedReader
@@ -136,29 +137,13 @@ class Governed:
 
 
 def _draft(questions: WordSet, path: str, rows: npt.NDArray[np.intp], label: Label) -> DocumentDraft:
-    chunks, texts, start = [], [], 0
+    passages = []
     for row in rows.tolist():
         terms = tuple(questions.row_words(row))
         # The number says which row it is; it is none of the words that are searched.
         text = f"{row} {' '.join(terms)}"
-        vector = np.asarray(questions.vectors[row], np.float32)
-        chunks.append(ChunkDraft(start, start + len(text), text, vector, terms, len(terms)))
-        texts.append(text)
-        start += len(text) + 1
-    whole = "\n".join(texts)
-    return DocumentDraft(
-        path=path,
-        title=path,
-        media_type="text/plain",
-        modified=None,
-        size=len(whole),
-        sha256=hashlib.sha256(whole.encode()).hexdigest(),
-        text=whole,
-        label=label,
-        label_origin="explicit",
-        parents=(),
-        chunks=tuple(chunks),
-    )
+        passages.append(Passage(text, np.asarray(questions.vectors[row], np.float32), terms, len(terms)))
+    return draft_of(path, passages, label)
 
 
 def made() -> Ringfence:
