@@ -10,7 +10,7 @@ Source: DESIGN.md §5, §7; docs/decisions/0013-resident-blocks.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,8 +37,9 @@ from .segments import Segment, binary_ids, word_lists
 KEPT_THROUGH = frozenset({NEW_LABEL, "policy", "publication", thresholds.SETTING})
 """Kinds of catalog entries that leave blocks as they are, but for those whose rows went. Any other lets all go."""
 
-KEPT_SEALED = ("id", "document_id", "run_id", "text", "metadata")
-OPENED = ("vector", "terms")
+KEPT = ("id", "run_id", "text")
+"""Of a row, as it lies in the table."""
+OPENED = ("vector", "terms", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Passage:
     """One passage that was found, opened, with its document.
 
     Args:
-        metadata: Of the document, as of :class:`rows.DocumentRow`.
+        metadata: Of the document: of what :class:`rows.DocumentRow` has, at least
+            :data:`readable_rows.SHOWN_OF_DOCUMENT`.
     """
 
     chunk_id: str
@@ -56,7 +58,7 @@ class Passage:
     start: int
     end: int
     text: str
-    metadata: dict[str, Any]
+    metadata: Mapping[str, Any]
 
 
 def passes(ground: Ground, grant: Grant) -> Iterator[ReadableRows]:
@@ -112,20 +114,15 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
     atoms = {part.atom for part in parts}
     refuse_outside(grant, atoms)
     version = grant.publication.versions["chunks"]
-    found = ground.tables.scan_parts("chunks", version, parts, [*KEPT_SEALED[1:], *OPENED])
+    found = ground.tables.scan_parts("chunks", version, parts, ["document_id", *KEPT[1:], *OPENED])
     found, starts = _ordered(found, parts)
     document_ids = found["document_id"].to_pylist()
     refuse_erased(grant, document_ids)
     documents = _documents(ground, grant, atoms, set(document_ids))
     places = {document_id: place for place, document_id in enumerate(documents["id"].to_pylist())}
     keys = keyring(ground, grant, atoms, places)
-    vectors, terms = _opened(ground, keys, found)
-    metadata = [
-        json.loads(_open(ground, keys, "documents", each, each["id"], each["atom"], "metadata"))
-        for each in documents.to_pylist()
-    ]
-    for each, facts in zip(documents.select(["id", "metadata"]).to_pylist(), metadata, strict=True):
-        ground.contents.note(each["id"], each["metadata"], facts["sha256"])
+    vectors, terms, spans = _opened(ground, keys, found)
+    metadata = [_document_metadata(ground, keys, each) for each in documents.to_pylist()]
     return Segment(
         blocks=tuple(part.identity for part in parts),
         starts=starts,
@@ -133,8 +130,9 @@ def open_parts(ground: Ground, grant: Grant, parts: Sequence[Part]) -> Segment:
         vectors=vectors,
         small=quantised(vectors),
         words=word_lists(terms, starts),
-        chunks=found.select(KEPT_SEALED).combine_chunks(),
-        documents=with_facts(documents, metadata),
+        spans=spans,
+        chunks=found.select(KEPT).combine_chunks(),
+        documents=with_facts(documents.select(["id", "atom"]), metadata),
         document_of=np.fromiter((places[each] for each in document_ids), np.int32, len(document_ids)),
     )
 
@@ -157,28 +155,16 @@ def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage])
         ErasedRow: One is of an erased document.
     """
     check(ground, grant)
-    ids = {each.document["id"] for each in sealed}
+    ids = {each.document_id for each in sealed}
     refuse_erased(grant, ids)
-    keys = keyring(ground, grant, {each.document["atom"] for each in sealed}, ids)
-    facts = {each.document["id"]: each.document for each in sealed}
-    metadata = {
-        name: json.loads(
-            _open(ground, keys, "documents", document, name, document["atom"], "metadata").decode()
-        )
-        for name, document in facts.items()
-    }
+    keys = keyring(ground, grant, {each.atom for each in sealed}, ids)
     found = []
     for each in sealed:
         stopping.check()
-        chunk, document = each.chunk, each.document
-        where = (document["id"], document["atom"])
-        span = json.loads(_open(ground, keys, "chunks", chunk, *where, "metadata").decode())
-        text = _open(ground, keys, "chunks", chunk, *where, "text").decode()
-        found.append(
-            Passage(
-                chunk["id"], *where, chunk["run_id"], span["start"], span["end"], text, metadata[where[0]]
-            )
-        )
+        where = (each.document_id, each.atom)
+        place = cell(ground.store_id, "chunks", each.document_id, each.chunk_id, "text")
+        text = keys.cipher(*where).open_packed(each.text, place).decode()
+        found.append(Passage(each.chunk_id, *where, each.run_id, each.start, each.end, text, each.metadata))
     return found
 
 
@@ -233,7 +219,7 @@ def _documents(ground: Ground, grant: Grant, atoms: set[int], ids: set[str]) -> 
     """
     version = grant.publication.versions["documents"]
     few = ids if len(ids) <= FEW_DOCUMENTS else None
-    found = ground.tables.scan("documents", version, atoms, ["run_id", "metadata"], ids=few)
+    found = ground.tables.scan("documents", version, atoms, ["metadata"], ids=few)
     held = found["id"].to_pylist()
     found = found.take(pa.array([place for place, each in enumerate(held) if each in ids], pa.int64()))
     if found.num_rows != len(ids):
@@ -247,27 +233,29 @@ FEW_DOCUMENTS = 500
 
 def _opened(
     ground: Ground, keys: Keyring, found: pa.Table
-) -> tuple[npt.NDArray[np.float32], list[list[str]]]:
+) -> tuple[npt.NDArray[np.float32], list[list[str]], npt.NDArray[np.int64]]:
+    """Return vectors, words and spans of some rows, in their order."""
     vectors: list[bytes] = []
     terms: list[list[str]] = []
+    spans = np.empty((found.num_rows, 2), np.int64)
     columns = (found[name].to_pylist() for name in ("id", "document_id", "atom", *OPENED))
-    for chunk_id, document_id, atom, vector, words in zip(*columns, strict=True):
+    for row, (chunk_id, document_id, atom, vector, words, span) in enumerate(zip(*columns, strict=True)):
         stopping.check()
         cipher = keys.cipher(document_id, atom)
-        vectors.append(cipher.open(vector, cell(ground.store_id, "chunks", document_id, chunk_id, "vector")))
-        place = cell(ground.store_id, "chunks", document_id, chunk_id, "terms")
-        terms.append(json.loads(cipher.open_packed(words, place)))
-    return np.frombuffer(b"".join(vectors), "<f4").astype(np.float32).reshape(len(terms), -1), terms
+
+        def place(column: str, chunk_id: str = chunk_id, document_id: str = document_id) -> bytes:
+            return cell(ground.store_id, "chunks", document_id, chunk_id, column)
+
+        vectors.append(cipher.open(vector, place("vector")))
+        terms.append(json.loads(cipher.open_packed(words, place("terms"))))
+        opened = json.loads(cipher.open_packed(span, place("metadata")))
+        spans[row] = opened["start"], opened["end"]
+    return np.frombuffer(b"".join(vectors), "<f4").astype(np.float32).reshape(len(terms), -1), terms, spans
 
 
-def _open(
-    ground: Ground,
-    keys: Keyring,
-    table: str,
-    row: dict[str, Any],
-    document_id: str,
-    atom: int,
-    column: str,
-) -> bytes:
-    place = cell(ground.store_id, table, document_id, row["id"], column)
-    return keys.cipher(document_id, atom).open_packed(row[column], place)
+def _document_metadata(ground: Ground, keys: Keyring, document: dict[str, Any]) -> dict[str, Any]:
+    place = cell(ground.store_id, "documents", document["id"], document["id"], "metadata")
+    cipher = keys.cipher(document["id"], document["atom"])
+    found: dict[str, Any] = json.loads(cipher.open_packed(document["metadata"], place))
+    ground.contents.note(document["id"], document["metadata"], found["sha256"])
+    return found

@@ -26,15 +26,19 @@ FACTS: Mapping[str, str] = {
 """Name → Arrow type. `modified` is UTC of one width, so that comparing text compares time, or null."""
 
 
+DIGEST = "sha256"
+"""Of the original's bytes: kept beside the facts for the record of what left; no question can be put about it."""
+
+
 def with_facts(documents: pa.Table, metadata: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return a table of documents with a column for each of :data:`FACTS`.
+    """Return a table of documents with a column for each of :data:`FACTS`, and their digest.
 
     Args:
         metadata: Of each row, opened.
     """
     import pyarrow as pa
 
-    for name, kind in FACTS.items():
+    for name, kind in {**FACTS, DIGEST: "string"}.items():
         column = pa.array([each[name] for each in metadata], pa.type_for_alias(kind))
         documents = documents.append_column(name, column)
     return documents

@@ -1,7 +1,8 @@
 """Read wrapped keys out of their database, and keep those of a few documents until anything is committed there.
 
 Promise: what is kept is used only while nobody committed to the database since it was read, so that a key that was
-destroyed opens nothing in the next question either. It is wrapped here as it is there.
+destroyed opens nothing in the next question either. So is a document's key that was opened: it is found again by its
+wrap alone, which has to be there.
 
 Source: docs/decisions/0011-keys.md.
 """
@@ -9,8 +10,8 @@ Source: docs/decisions/0011-keys.md.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from sqlalchemy import Connection, select
@@ -40,43 +41,34 @@ class Wraps:
         labels: By the digest of the label's id.
         documents: By document, those of all its atoms; none for a document that has no key.
         ciphers: Of the generations that `labels` are wrapped under.
+        opened: Of documents' keys of this state, by their wraps, as far as they were opened; more come in.
     """
 
     labels: Mapping[str, LabelRow]
     documents: Mapping[str, tuple[WrappedKey, ...]]
     ciphers: Mapping[int, Cipher]
+    opened: dict[WrappedKey, Cipher] = field(default_factory=dict)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("keys are neither copied nor pickled")
 
     def label_keys(
         self, store_id: str, entries: Iterable[LabelEntry], lookups: Mapping[str, str]
-    ) -> dict[int, bytes]:
-        """Return labels' keys by atom, opened with the cipher of their generation.
+    ) -> LabelKeys:
+        """Return labels' keys by atom, each opened with the cipher of its generation when it is asked for.
 
         Args:
             lookups: Id of each label and part, by the digest its key is found by.
 
         Raises:
-            StoreCorrupt: One is missing or does not open.
+            StoreCorrupt: One is missing.
         """
         if len(self.labels) != len(lookups):
             raise StoreCorrupt(
                 "a label has no key; the key database is older than the store",
                 hint="put back a copy of keys.db that is as new as the store",
             )
-        stored = {
-            lookups[lookup]: self.ciphers[generation].open(wrapped, label_place(store_id, lookup, generation))
-            for lookup, (generation, wrapped) in self.labels.items()
-        }
-        keys: dict[int, bytes] = {}
-        for entry in entries:
-            if entry.parts:
-                parts = {part: stored[part] for part in entry.parts}
-                keys[entry.atom] = derive_from_all(parts, place("compound", store_id))
-            else:
-                keys[entry.atom] = stored[entry.label_id]
-        return keys
+        return LabelKeys(self, store_id, entries, lookups)
 
     def under(self, atoms: Container[int]) -> dict[tuple[str, int], WrappedKey]:
         """Return the documents' keys that are wrapped for some atoms, by document and atom."""
@@ -84,10 +76,61 @@ class Wraps:
         return {(key.document_id, key.atom): key for key in keys if key.atom in atoms}
 
 
+class LabelKeys(Mapping[int, bytes]):
+    """The keys of some labels by atom, opened one by one as they are asked for.
+
+    Raises:
+        StoreCorrupt: At the question for one that does not open.
+    """
+
+    __slots__ = ("_by_label", "_entries", "_opened", "_store_id", "_wraps")
+
+    def __init__(
+        self, wraps: Wraps, store_id: str, entries: Iterable[LabelEntry], lookups: Mapping[str, str]
+    ) -> None:
+        self._wraps = wraps
+        self._store_id = store_id
+        self._entries = {entry.atom: entry for entry in entries}
+        self._by_label = {label_id: lookup for lookup, label_id in lookups.items()}
+        self._opened: dict[int, bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"LabelKeys({len(self._entries)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are neither copied nor pickled")
+
+    def __getitem__(self, atom: int) -> bytes:
+        found = self._opened.get(atom)
+        if found is None:
+            entry = self._entries[atom]
+            if entry.parts:
+                parts = {part: self._stored(part) for part in entry.parts}
+                found = derive_from_all(parts, place("compound", self._store_id))
+            else:
+                found = self._stored(entry.label_id)
+            self._opened[atom] = found
+        return found
+
+    def __contains__(self, atom: object) -> bool:
+        return atom in self._entries
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _stored(self, label_id: str) -> bytes:
+        lookup = self._by_label[label_id]
+        generation, wrapped = self._wraps.labels[lookup]
+        return self._wraps.ciphers[generation].open(wrapped, label_place(self._store_id, lookup, generation))
+
+
 class KeptWraps:
     """Rows that were read, and the mark they were read at. Safe to use from several threads."""
 
-    __slots__ = ("_ciphers", "_database", "_documents", "_labels", "_lock", "_mark")
+    __slots__ = ("_ciphers", "_database", "_documents", "_labels", "_lock", "_mark", "_opened")
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -96,6 +139,7 @@ class KeptWraps:
         self._labels: dict[str, LabelRow] = {}
         self._documents: dict[str, tuple[WrappedKey, ...]] = {}
         self._ciphers: dict[int, Cipher] = {}
+        self._opened: dict[WrappedKey, Cipher] = {}
 
     def __repr__(self) -> str:
         return "KeptWraps(…)"
@@ -123,6 +167,7 @@ class KeptWraps:
                     {each: self._labels[each] for each in labels},
                     {each: self._documents[each] for each in documents},
                     dict(self._ciphers),
+                    self._opened,
                 )
         found = read()
         with self._lock:
@@ -143,6 +188,8 @@ class KeptWraps:
     def _forget(self, mark: tuple[int, int] | None) -> None:
         self._mark = mark
         self._labels, self._documents, self._ciphers = {}, {}, {}
+        # Another one: what a question of before still opens comes into none of after.
+        self._opened = {}
 
 
 def label_rows(connection: Connection, lookups: Collection[str]) -> dict[str, LabelRow]:

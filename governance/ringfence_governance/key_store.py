@@ -10,7 +10,7 @@ Source: DESIGN.md §5, *Seal*; docs/decisions/0011-keys.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 CLEARED_WITHIN_S = 2.0
 """How long a reader in another process is waited for before deleted keys are said to be not yet cleared."""
+LOOKUPS_KEPT = 20_000
+"""Of so many labels it is remembered by what digest their keys are found; if there are more, of none."""
 STORE_PURPOSES = ("catalog", "digest", "as_of", "query")
 """What the store's own keys are for: catalog names, keyed digests, `as_of`, audit query digests."""
 
@@ -42,7 +44,16 @@ STORE_PURPOSES = ("catalog", "digest", "as_of", "query")
 class KeyStore:
     """All wrapped keys of one store. Prints nothing of itself and cannot be pickled."""
 
-    __slots__ = ("_ambient", "_database", "_digest_key", "_kept", "_path", "_store_id", "generations")
+    __slots__ = (
+        "_ambient",
+        "_database",
+        "_digest_key",
+        "_kept",
+        "_lookups_kept",
+        "_path",
+        "_store_id",
+        "generations",
+    )
 
     def __init__(self, path: Path, store_id: str, provider: KeyProvider, ambient: Ambient) -> None:
         self._database = SqliteDatabase(path, secure_delete=True)
@@ -50,6 +61,7 @@ class KeyStore:
         self._store_id = store_id
         self._ambient = ambient
         self._digest_key: bytes | None = None
+        self._lookups_kept: dict[str, str] = {}
         self._kept = KeptWraps(self._database)
         self.generations = MasterGenerations(self._database, store_id, provider, ambient)
 
@@ -294,7 +306,7 @@ class KeyStore:
         few = ids is not None and max(len(ids), len(lookups)) <= kept_wraps.FEW_KEYS
         wraps = self._kept.of(lookups, ids, read) if few and ids is not None else read()
         keys = wraps.label_keys(self._store_id, wanted, lookups)
-        return Keyring(self._store_id, keys, wraps.under(keys))
+        return Keyring(self._store_id, keys, wraps.under(keys), opened=wraps.opened)
 
     def _wraps(
         self, connection: Connection, lookups: Collection[str], document_ids: Collection[str] | None
@@ -356,7 +368,7 @@ class KeyStore:
         )
         return WrappedKey(document_id, entry.atom, generation, wrapped)
 
-    def _label_keys(self, connection: Connection, entries: Iterable[LabelEntry]) -> dict[int, bytes]:
+    def _label_keys(self, connection: Connection, entries: Iterable[LabelEntry]) -> Mapping[int, bytes]:
         wanted = list(entries)
         lookups = self._lookups(wanted)
         return self._wraps(connection, lookups, ()).label_keys(self._store_id, wanted, lookups)
@@ -367,9 +379,14 @@ class KeyStore:
         return {self._lookup(label_id): label_id for label_id in ids}
 
     def _lookup(self, label_id: str) -> str:
-        if self._digest_key is None:
-            self._digest_key = self.store_key("digest")
-        return digest(self._digest_key, "label key", label_id)
+        found = self._lookups_kept.get(label_id)
+        if found is None:
+            if self._digest_key is None:
+                self._digest_key = self.store_key("digest")
+            if len(self._lookups_kept) >= LOOKUPS_KEPT:
+                self._lookups_kept.clear()
+            found = self._lookups_kept[label_id] = digest(self._digest_key, "label key", label_id)
+        return found
 
 
 def _pair(document_id: str, atom: int) -> Delete:

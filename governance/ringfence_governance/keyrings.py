@@ -32,6 +32,7 @@ class Keyring:
         "_covered",
         "_label_ciphers",
         "_label_keys",
+        "_opened",
         "_standing",
         "_store_id",
         "_wrapped",
@@ -44,12 +45,14 @@ class Keyring:
         wrapped: Mapping[tuple[str, int], WrappedKey],
         standing: Mapping[str, int] | None = None,
         covered: Container[int] = (),
+        opened: dict[WrappedKey, Cipher] | None = None,
     ) -> None:
         self._store_id = store_id
         self._label_keys = label_keys
         self._wrapped = wrapped
         self._standing = standing
         self._covered = covered
+        self._opened = {} if opened is None else opened
         self._ciphers: dict[tuple[str, int], Cipher] = {}
         self._label_ciphers: dict[int, Cipher] = {}
 
@@ -66,7 +69,9 @@ class Keyring:
             standing: Document → that atom; no other document opens.
             covered: Atoms of the rows that may be opened.
         """
-        return Keyring(self._store_id, self._label_keys, self._wrapped, standing, covered)
+        return Keyring(
+            self._store_id, self._label_keys, self._wrapped, standing, covered, opened=self._opened
+        )
 
     def cipher(self, document_id: str, atom: int) -> Cipher:
         """Return the cipher of a document as it stands under an atom.
@@ -78,22 +83,29 @@ class Keyring:
         found = self._ciphers.get((document_id, atom))
         if found is not None:
             return found
-        cipher = Cipher(self._unwrap(document_id, atom))
-        self._ciphers[document_id, atom] = cipher
+        cipher = self._ciphers[document_id, atom] = self._found(document_id, atom)
         return cipher
 
-    def _unwrap(self, document_id: str, atom: int) -> bytes:
+    def _found(self, document_id: str, atom: int) -> Cipher:
         try:
             if self._standing is not None:
                 if atom not in self._covered:
                     raise KeyError(atom)
                 atom = self._standing[document_id]
             key = self._wrapped[document_id, atom]
-            label_key = self._label_keys[atom]
+            if atom not in self._label_keys:
+                raise KeyError(atom)
         except KeyError as error:
             raise StoreCorrupt("a row does not open: no key for its document under its label") from error
+        cipher = self._opened.get(key)
+        if cipher is None:
+            cipher = self._opened[key] = Cipher(self._unwrapped(key))
+        return cipher
+
+    def _unwrapped(self, key: WrappedKey) -> bytes:
+        atom = key.atom
         if atom not in self._label_ciphers:
-            self._label_ciphers[atom] = Cipher(label_key)
+            self._label_ciphers[atom] = Cipher(self._label_keys[atom])
         return self._label_ciphers[atom].open(
-            key.wrapped, document_place(self._store_id, document_id, atom, key.generation)
+            key.wrapped, document_place(self._store_id, key.document_id, atom, key.generation)
         )

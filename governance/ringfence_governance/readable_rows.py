@@ -7,35 +7,42 @@ returned shares memory with what is resident.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from . import vector_scan
-from .document_facts import FACTS
-from .segments import WORD_BITS, Segment
+from .document_facts import DIGEST, FACTS
+from .segments import WORD_BITS, Segment, text_id
 from .vector_scan import Runs
 
 Places = npt.NDArray[np.intp]
-KEPT_OF_DOCUMENT = ["id", "atom", "run_id", "metadata"]
+SHOWN_OF_DOCUMENT = ("path", "title", "source_kind", DIGEST)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SealedPassage:
-    """One row as it lies in the tables: its ids in clear, its text and metadata sealed.
+class SealedPassage(NamedTuple):
+    """One row, and what of its document stands beside a passage; the text sealed as it lies in the table.
 
     Args:
-        chunk: id, document_id, run_id, text and metadata.
-        document: id, atom, run_id and metadata of its document.
+        metadata: :data:`SHOWN_OF_DOCUMENT`.
     """
 
-    chunk: dict[str, Any]
-    document: dict[str, Any]
+    chunk_id: str
+    document_id: str
+    atom: int
+    run_id: str
+    start: int
+    end: int
+    text: bytes
+    metadata: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return "SealedPassage(…)"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -200,22 +207,29 @@ class ReadableRows:
         return RowDocuments(pa.concat_tables(taken or [shape.empty_table()]), (np.cumsum(own) - 1)[of])
 
     def sealed(self, places: Places) -> list[SealedPassage]:
-        """Return some rows and their documents as they lie in the tables, in the order of the places."""
+        """Return some rows, in the order of the places, as they are kept."""
         owners, rows = self._where(places)
-        # Value by value: `take` copies whole columns first where a table is of several pieces.
-        columns = {
-            owner: (
-                _columns(self._segments[owner].chunks, self._segments[owner].chunks.column_names),
-                _columns(self._segments[owner].documents, KEPT_OF_DOCUMENT),
-            )
-            for owner in set(owners.tolist())
-        }
         found = []
         for owner, row in zip(owners.tolist(), rows.tolist(), strict=True):
-            chunks, documents = columns[owner]
-            document = int(self._segments[owner].document_of[row])
-            found.append(SealedPassage(_row(chunks, row), _row(documents, document)))
+            segment, (run_ids, texts, *shown) = self._segments[owner], self._columns[owner]
+            document = int(segment.document_of[row])
+            document_id, atom, *facts = [column[document].as_py() for column in shown]
+            metadata = dict(zip(SHOWN_OF_DOCUMENT, facts, strict=True))
+            span, row_id = segment.spans[row].tolist(), text_id(segment.ids[row])
+            run_id, text = run_ids[row].as_py(), texts[row].as_py()
+            found.append(SealedPassage(row_id, document_id, atom, run_id, span[0], span[1], text, metadata))
         return found
+
+    @cached_property
+    def _columns(self) -> list[list[pa.Array]]:
+        """Return of each segment what its passages are put together from, to be asked value by value."""
+        return [
+            [
+                *_columns(segment.chunks, ("run_id", "text")),
+                *_columns(segment.documents, ("id", "atom", *SHOWN_OF_DOCUMENT)),
+            ]
+            for segment in self._segments
+        ]
 
     def _where(self, places: Places) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the segment of each row, and its place there."""
@@ -245,14 +259,7 @@ class ReadableRows:
         return found
 
 
-_Column: TypeAlias = pa.Array | pa.ChunkedArray
-
-
-def _columns(table: pa.Table, names: Sequence[str]) -> list[tuple[str, _Column]]:
-    columns = [(name, table.column(name)) for name in names]
+def _columns(table: pa.Table, names: Sequence[str]) -> list[pa.Array]:
+    columns = [table.column(name) for name in names]
     # In one piece, as nearly all are, a value is found in half the time.
-    return [(name, column.chunk(0) if column.num_chunks == 1 else column) for name, column in columns]
-
-
-def _row(columns: Sequence[tuple[str, _Column]], row: int) -> dict[str, Any]:
-    return {name: column[row].as_py() for name, column in columns}
+    return [column.chunk(0) if column.num_chunks == 1 else column for column in columns]

@@ -59,9 +59,10 @@ class Segment:
         vectors: float32 of shape (n, d).
         small: The same in one byte a number.
         words: Which rows hold a word.
-        chunks: id, document_id, run_id and, sealed, text and metadata of each row.
-        documents: id, atom, run_id and, sealed, metadata of the rows' documents; and, opened, their facts, see
-            :data:`document_facts.FACTS`.
+        spans: int64 of shape (n, 2): where each row begins and ends in its document, in characters.
+        chunks: id, run_id and, sealed, text of each row.
+        documents: id and atom of the rows' documents and, opened, their facts and digest, see
+            :func:`document_facts.with_facts`.
         document_of: int32 of shape (n,): the row's place in `documents`.
     """
 
@@ -71,6 +72,7 @@ class Segment:
     vectors: npt.NDArray[np.float32]
     small: Quantised
     words: WordLists
+    spans: npt.NDArray[np.int64]
     chunks: pa.Table
     documents: pa.Table
     document_of: npt.NDArray[np.int32]
@@ -85,6 +87,7 @@ class Segment:
             self.ids,
             self.vectors,
             self.document_of,
+            self.spans,
             *_arrays(self.small),
             *_arrays(self.words),
         ]
@@ -168,6 +171,7 @@ def joined(taken: Iterable[tuple[Segment, Sequence[int]]]) -> Segment:
             )
         ),
         words=_joined_lists(pieces, starts),
+        spans=np.concatenate([segment.spans[span] for segment, span in spans]),
         chunks=pa.concat_tables(
             [segment.chunks.slice(span.start, span.stop - span.start) for segment, span in spans]
         ).combine_chunks(),

@@ -8,6 +8,7 @@ from ringfence_governance import key_store
 from ringfence_governance.errors import SequenceUnconfirmed, StoreCorrupt
 from ringfence_governance.key_store import KeyStore
 from ringfence_governance.labels import LabelEntry
+from ringfence_governance.seal import Cipher
 from ringfence_governance.sqlite_engine import SqliteDatabase
 
 from .worlds import World, database
@@ -50,6 +51,29 @@ def test_so_does_one_that_another_process_destroyed(
         assert other.execute(f"DELETE FROM {table}").rowcount
     with pytest.raises(StoreCorrupt, match=r"no key for its document|a label has no key"):
         filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+
+
+def test_a_key_that_was_opened_is_not_opened_again(
+    filled: World, project: tuple[LabelEntry, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, document = project
+    # The first time it was read, and not kept yet.
+    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+    monkeypatch.setattr(Cipher, "open", lambda *_: pytest.fail("a key was opened"))
+    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+
+
+@pytest.mark.parametrize("table", ["document_keys", "label_keys"])
+def test_one_that_was_opened_opens_nothing_once_its_wrap_or_its_labels_was_changed(
+    filled: World, project: tuple[LabelEntry, str], table: str
+) -> None:
+    entry, document = project
+    with database(filled.keys / "keys.db") as other:
+        assert other.execute(f"UPDATE {table} SET wrapped = zeroblob(60)").rowcount
+    # The second time from what is kept since the change.
+    for _ in range(2):
+        with pytest.raises(StoreCorrupt, match="does not open"):
+            filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
 
 
 def test_if_it_cannot_be_learnt_whether_anything_was_committed_the_database_is_read(

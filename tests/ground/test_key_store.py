@@ -111,9 +111,10 @@ def test_a_document_key_is_bound_to_its_atom_even_where_two_atoms_had_one_label_
 def test_the_key_of_one_label_in_place_of_another_opens_nothing(filled: World) -> None:
     keys = {name: value for name, _, value in wrapped(filled, "label_keys")}
     payroll, project = (filled.ground.keys._lookup(f"acme/label:{name}") for name in ("payroll", "project"))
+    entry, document = entry_of(filled, "acme/label:payroll"), filled.see(HAL).ids["pay/salaries.txt"]
     execute(filled, "UPDATE label_keys SET wrapped = ? WHERE label_digest = ?", keys[project], payroll)
     with pytest.raises(StoreCorrupt):
-        filled.ground.keys.keyring([entry_of(filled, "acme/label:payroll")])
+        filled.ground.keys.keyring([entry]).cipher(document, entry.atom)
 
 
 def test_one_store_key_in_place_of_another_opens_nothing(filled: World) -> None:
