@@ -9,12 +9,13 @@ Source: docs/decisions/0011-keys.md.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select
 
 from . import key_schema as schema
 from .database import Database
@@ -192,14 +193,30 @@ class KeptWraps:
         self._opened = {}
 
 
+def _wanted(column: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return a condition for the texts of a JSON list: one statement for any number of them, made once."""
+    return column.in_(select(func.json_each(bindparam("wanted")).table_valued("value").c.value))
+
+
+_LABELS = select(schema.label_keys)
+_SOME_LABELS = _LABELS.where(_wanted(schema.label_keys.c.label_digest))
+_DOCUMENTS = select(*schema.document_keys.c)
+_SOME_DOCUMENTS = _DOCUMENTS.where(_wanted(schema.document_keys.c.document_id))
+
+
+def _rows(
+    connection: Connection, every: Select[Any], some: Select[Any], wanted: Collection[str] | None
+) -> Iterable[Row[Any]]:
+    if wanted is None or len(wanted) > FEW_KEYS:
+        return connection.execute(every)
+    return connection.execute(some, {"wanted": json.dumps(list(wanted))})
+
+
 def label_rows(connection: Connection, lookups: Collection[str]) -> dict[str, LabelRow]:
     """Return the wrapped keys of some labels, by the digest of the label's id; one without a key is left out."""
-    query = select(schema.label_keys)
-    if len(lookups) <= FEW_KEYS:
-        query = query.where(schema.label_keys.c.label_digest.in_(lookups))
     return {
         row.label_digest: (row.generation, row.wrapped)
-        for row in connection.execute(query)
+        for row in _rows(connection, _LABELS, _SOME_LABELS, lookups)
         if row.label_digest in lookups
     }
 
@@ -211,10 +228,7 @@ def document_rows(
     found: dict[str, tuple[WrappedKey, ...]] = dict.fromkeys(documents or (), ())
     if documents is not None and not documents:
         return found
-    query = select(*schema.document_keys.c)
-    if documents is not None and len(documents) <= FEW_KEYS:
-        query = query.where(schema.document_keys.c.document_id.in_(documents))
-    for row in connection.execute(query):
+    for row in _rows(connection, _DOCUMENTS, _SOME_DOCUMENTS, documents):
         if documents is None or row.document_id in found:
             key = WrappedKey(*row)
             found[key.document_id] = (*found.get(key.document_id, ()), key)
