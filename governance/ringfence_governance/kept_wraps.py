@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 
 from . import key_schema as schema
 from .database import Database
@@ -206,7 +206,7 @@ _SOME_DOCUMENTS = _DOCUMENTS.where(_wanted(schema.document_keys.c.document_id))
 
 def _rows(
     connection: Connection, every: Select[Any], some: Select[Any], wanted: Collection[str] | None
-) -> Iterable[Row[Any]]:
+) -> Iterable[Any]:
     if wanted is None or len(wanted) > FEW_KEYS:
         return connection.execute(every)
     return connection.execute(some, {"wanted": json.dumps(list(wanted))})

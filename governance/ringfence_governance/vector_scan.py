@@ -14,19 +14,23 @@ import importlib.util
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from . import stopping
+from . import scan_threads, stopping
 from .quantised import Quantised, quantised
 
 ROWS_BEFORE_COMPILING = 1_000_000
 """Rows scanned in numpy before numba is loaded, beside them: a command that asks once never waits for it."""
 HALF_ULP_F32 = 2.0**-24
 ROWS_BETWEEN_LOOKS = 131_072
-"""So many rows are gone through before looking whether the read is to stop: some 50 ms."""
+"""So many rows are gone through before looking whether the read is to stop: some milliseconds."""
+SHARED_FROM = 65_536
+"""Rows from which on threads that are free help; fewer are gone through before one has begun."""
+ROWS_SHARED = 16_384
+"""Of so many rows is a piece then: nobody waits longer for another thread than that takes."""
 Rows = npt.NDArray[np.int64]
 
 
@@ -133,32 +137,53 @@ def _estimates(
     small = quantised(query[None, :])
     codes = small.codes[0].astype(np.int16)
     scale, length, error = (float(each[0]) for each in (small.scales, small.lengths, small.errors))
-    upper, best = _scratch(total), np.full(k, -np.inf)
+    upper = _scratch(total)
+
+    def best_of(pieces: Iterator[_Piece]) -> npt.NDArray[np.float64]:
+        best = np.full(k, -np.inf)
+        for place, each, starts, ends in pieces:
+            held = each.small
+            compiled.estimate(
+                held.codes, held.scales, held.errors, held.lengths, codes, scale, length, error,
+                starts, ends, upper, place, best,
+            )  # fmt: skip
+        return best
+
+    found = np.concatenate(scan_threads.shared(_placed(runs, total), best_of))
+    return upper, np.partition(found, len(found) - k)[-k:]
+
+
+_Piece: TypeAlias = tuple[int, Runs, Rows, Rows]
+
+
+def _placed(runs: Sequence[Runs], total: int) -> Iterator[_Piece]:
+    """Yield pieces, each with the place of its first row."""
     place = 0
-    for each, starts, ends in _pieces(runs):
-        held = each.small
-        place = compiled.estimate(
-            held.codes, held.scales, held.errors, held.lengths, codes, scale, length, error,
-            starts, ends, upper, place, best,
-        )  # fmt: skip
-    return upper, best
+    for each, starts, ends in _cut(runs, ROWS_SHARED if total >= SHARED_FROM else ROWS_BETWEEN_LOOKS):
+        yield place, each, starts, ends
+        place += int((ends - starts).sum())
 
 
 def _pieces(runs: Sequence[Runs]) -> Iterator[tuple[Runs, Rows, Rows]]:
     """Yield the starts and ends of rows to go through at once; between them the read may be stopped."""
-    for each in runs:
+    for piece in _cut(runs, ROWS_BETWEEN_LOOKS):
         stopping.check()
-        if len(each) <= ROWS_BETWEEN_LOOKS:
+        yield piece
+
+
+def _cut(runs: Sequence[Runs], at_once: int) -> Iterator[tuple[Runs, Rows, Rows]]:
+    """Yield the starts and ends of rows of one segment, at most `at_once` together."""
+    for each in runs:
+        if len(each) <= at_once:
             yield each, each.starts, each.ends
             continue
-        counts = -(-(each.ends - each.starts) // ROWS_BETWEEN_LOOKS)
+        counts = -(-(each.ends - each.starts) // at_once)
         number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = np.repeat(each.starts, counts) + number * ROWS_BETWEEN_LOOKS
-        ends = np.minimum(starts + ROWS_BETWEEN_LOOKS, np.repeat(each.ends, counts))
+        starts = np.repeat(each.starts, counts) + number * at_once
+        ends = np.minimum(starts + at_once, np.repeat(each.ends, counts))
         before = np.cumsum(ends - starts)
-        cuts = np.searchsorted(before, np.arange(ROWS_BETWEEN_LOOKS, before[-1], ROWS_BETWEEN_LOOKS))
+        cuts = np.searchsorted(before, np.arange(at_once, before[-1], at_once))
         for some, theirs in zip(np.split(starts, cuts), np.split(ends, cuts), strict=True):
-            stopping.check()
             yield each, some, theirs
 
 
