@@ -24,7 +24,7 @@ from bench.command import Command
 from bench.machine import noted_machine
 from bench.page import machine_line, table
 from ringfence_governance.lance_tables import LanceTables
-from ringfence_governance.segments import binary_ids, text_id
+from ringfence_governance.segments import binary_ids, text_ids
 from ringfence_governance.table_schemas import SCHEMAS, TableChange, Versions
 
 DEPTHS = (1, 3, 6)
@@ -213,7 +213,7 @@ class Resident:
             frontier = made[~seen[made]]
             seen[frontier] = True
         found = np.flatnonzero(seen)
-        return {text_id(pair) for pair in np.stack([self._upper[found], self._lower[found]], axis=1)}
+        return set(text_ids(np.stack([self._upper[found], self._lower[found]], axis=1)))
 
 
 def _adjacent(near: np.ndarray, far: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from ringfence_governance.labels import Label
 from ringfence_governance.policy_text import PolicyBundle, shipped_default
 from ringfence_governance.readable_rows import ReadableRows
 from ringfence_governance.reading import Answer, GrantedReader
-from ringfence_governance.segments import text_id
+from ringfence_governance.segments import text_ids
 from ringfence_governance.subjects import Subject
 from ringfence_governance.vector_models import VectorModel
 from ringfence_retrieval.candidates import Candidates
@@ -153,7 +153,7 @@ class Ungoverned:
             looked.at(rows)
             scores, ids = looked.scores()
             best = ranked(scores, ids, K + 1)[:K]
-            found = [texts[text_id(ids[place])] for place in best.tolist()]
+            found = [texts[each] for each in text_ids(ids[best])]
             return Answered([int(text.partition(" ")[0]) for text in found], scores[best].tolist())
 
         return ask

@@ -264,7 +264,8 @@ def keyring(ground: Ground, grant: Grant, atoms: Set[int], ids: Collection[str])
     if grant.standing is not None:
         # A key is wrapped for the label its document has now; the one it had then does not open it any more.
         atoms = {grant.standing[each] for each in ids if each in grant.standing}
-    keys = ground.keys.keyring([grant.table.entries[atom] for atom in sorted(atoms & grant.atoms)], ids)
+    entries = [grant.table.entries[atom] for atom in sorted(atoms) if atom in grant.atoms]
+    keys = ground.keys.keyring(entries, ids)
     return keys if grant.standing is None else keys.under(grant.standing, grant.atoms)
 
 

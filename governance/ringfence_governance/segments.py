@@ -23,6 +23,7 @@ from .quantised import Quantised
 
 WORD_BITS = 32
 """A place in the word lists is (number of the block << 32) | number of the word."""
+ID_DIGITS = 32
 BYTES_PER_WORD = 120
 """What one word of a segment's vocabulary takes, about."""
 
@@ -102,9 +103,10 @@ def binary_ids(ids: Sequence[str]) -> npt.NDArray[np.uint64]:
     return np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def text_id(pair: npt.NDArray[np.uint64]) -> str:
-    """Return the opaque id of a pair of numbers."""
-    return f"{int(pair[0]):016x}{int(pair[1]):016x}"
+def text_ids(pairs: npt.NDArray[np.uint64]) -> list[str]:
+    """Return the opaque ids of pairs of numbers; of shape (n, 2)."""
+    digits = pairs.astype(">u8").tobytes().hex()
+    return [digits[start : start + ID_DIGITS] for start in range(0, len(digits), ID_DIGITS)]
 
 
 def word_lists(terms: Sequence[Sequence[str]], starts: npt.NDArray[np.int64]) -> WordLists:

@@ -19,7 +19,7 @@ from ringfence_governance.errors import InvalidInput, StoreCorrupt
 from ringfence_governance.index_reading import IndexedRows
 from ringfence_governance.readable_rows import ReadableRows, SealedPassage
 from ringfence_governance.reading import Answer, GrantedReader
-from ringfence_governance.segments import text_id
+from ringfence_governance.segments import text_ids
 from ringfence_governance.stopping import TimeLimit
 from ringfence_governance.subjects import Subject
 
@@ -274,7 +274,7 @@ def _best(looked: Candidates) -> _Found:
     more, best = len(best) > plan.k, best[_before(question, plan) : plan.k]
     # If all rows are still there, the hits' own bytes need not be read from the tables again.
     only = looked.only
-    found = only[0].sealed(only[1][best]) if only else [text_id(ids[place]) for place in best.tolist()]
+    found = only[0].sealed(only[1][best]) if only else text_ids(ids[best])
     return _Found(found, scores[best].tolist(), more, matching, facets, counted)
 
 
@@ -284,7 +284,7 @@ def _found_by_index(rows: IndexedRows, question: Question, plan: Plan, embed: Em
     best = order.scores >= least if least is not None else slice(None)
     ids, scores = order.ids[best], order.scores[best]
     here = slice(_before(question, plan), plan.k)
-    found = [text_id(each) for each in ids[here]]
+    found = text_ids(ids[here])
     return _Found(found, scores[here].tolist(), len(ids) > plan.k, matching, {}, frozenset())
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ringfence import Filter, field
 from ringfence_governance import resident, row_map, vector_scan
-from ringfence_governance.document_facts import FACTS
+from ringfence_governance.document_facts import DIGEST, FACTS
 from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_retrieval import plans
 
@@ -135,14 +135,18 @@ def test_only_the_readers_own_documents_are_looked_at(stocked: World) -> None:
     assert len(stocked.ground.resident._segments()) < len(NAMES)
 
 
-def test_a_block_keeps_of_the_metadata_what_may_be_asked_about_and_no_more(stocked: World) -> None:
+def test_a_block_keeps_of_the_metadata_what_may_be_asked_about_and_the_digest_and_no_text(
+    stocked: World,
+) -> None:
     ask(stocked, HAL, "hybrid")
     segments = stocked.ground.resident._segments()
     assert segments
     for segment in segments:
-        assert set(segment.documents.column_names) == {"id", "atom", "run_id", "metadata", *FACTS}
-        for row in segment.documents.to_pylist():
-            assert isinstance(row["metadata"], bytes)
+        assert set(segment.documents.column_names) == {"id", "atom", DIGEST, *FACTS}
+        assert set(segment.chunks.column_names) == {"id", "run_id", "text"}
+        # The text lies there as it does in the table.
+        for row in segment.chunks.to_pylist():
+            assert isinstance(row["text"], bytes)
 
 
 def test_no_other_column_of_a_document_can_be_had_of_the_rows(stocked: World) -> None:
