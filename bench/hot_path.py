@@ -82,7 +82,8 @@ one reader after the other asks by meaning for ten hits, all rows opened before,
 stage the middle of its times is told, in microseconds; a stage that another calls counts for itself alone.
 *Authorisation* is the grant, Casbin's decisions on what leaves, and whether anything changed meanwhile; it should take
 at most {authorisation_max:g} microseconds. *Reading the rows once* is what it takes to bring a byte for each number of
-the readable vectors from memory, at {bandwidth:.1f} GB a second: the best of {bandwidth_times} sums over {bandwidth_mib} MiB, by one thread.
+the readable vectors from memory, at {bandwidth:.1f} GB a second: the best of {bandwidth_times} sums over
+{bandwidth_mib} MiB, by one thread.
 """
 
 
