@@ -30,8 +30,9 @@ READING = """
 is put to every kind before the next one. The embedder is a seeded one that costs next to nothing, so that the
 store's own cost shows; with a real model the model outweighs the store (second ingest table). The governed pipeline
 also makes the word list of each passage; plain LanceDB makes its own when it builds its text index, so its rows leave
-that out. Governed search in this version opens and scores every readable passage for each question: exact, and its
-time grows with what the reader may read. Plain LanceDB searches without a vector index here, so both are exact.
+that out. Searches are warm: a first question, which is not counted, has opened what the reader may read, and the
+compiled loops are loaded, as in a process that has asked for a while. Plain LanceDB searches without a vector index
+here, so both are exact.
 """
 
 

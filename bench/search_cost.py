@@ -16,6 +16,7 @@ from statistics import mean
 from typing import Any, get_args
 
 import ringfence
+from ringfence_governance import vector_scan
 from ringfence_ingest.embedders import Embedder
 
 from .corpus import SELECTIVITIES, Corpus, reader
@@ -42,6 +43,8 @@ def compare(
     """
     asked = corpus.questions(questions)
     table: list[dict[str, Any]] = []
+    # As a process has them that has asked for a while.
+    vector_scan.load_kernels(len(embedder.embed(asked[:1])[0]))
     with ringfence.open(governed, embedder=embedder) as store, Stages().watched() as stages:
         for percent in SELECTIVITIES:
             person = store.as_user(reader(percent))
