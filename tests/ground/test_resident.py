@@ -107,7 +107,8 @@ def test_an_unknown_kind_of_change_lets_every_block_go(filled: World) -> None:
 
 
 @pytest.mark.parametrize("dimensions", [8, 384])
-def test_the_compiled_and_the_plain_scan_keep_all_that_belong_to_the_nearest(dimensions: int) -> None:
+@pytest.mark.parametrize("k", [1, 2, 3, 20, 1000])
+def test_the_compiled_and_the_plain_scan_keep_all_that_belong_to_the_nearest(dimensions: int, k: int) -> None:
     random_rows = np.random.default_rng(5)
     rows = random_rows.standard_normal((3000, dimensions)).astype(np.float32)
     rows[100:200] = rows[50]  # ties
@@ -115,13 +116,21 @@ def test_the_compiled_and_the_plain_scan_keep_all_that_belong_to_the_nearest(dim
     runs = [Runs(rows, quantised(rows), np.array([0, 1500]), np.array([1000, 3000]))]
     granted = np.r_[0:1000, 1500:3000]
     queries = [rows[50], random_rows.standard_normal(dimensions).astype(np.float32)]
-    plain = [vector_scan.nearest(runs, query, 20) for query in queries]
+    with pytest.MonkeyPatch.context() as plain_alone:
+        plain_alone.setattr(vector_scan, "_kernels", lambda dimensions, rows: None)
+        plain = [vector_scan.nearest(runs, query, k) for query in queries]
     assert vector_scan.load_kernels(dimensions)
     for query, found in zip(queries, plain, strict=True):
         scores = cosine_scores(rows[granted], query)
-        belong = set(np.flatnonzero(scores >= np.sort(scores)[-20]).tolist())
+        belong = set(np.flatnonzero(scores >= np.sort(scores)[-k]).tolist())
         assert belong <= set(found.tolist())
-        assert belong <= set(vector_scan.nearest(runs, query, 20).tolist())
+        compiled = vector_scan.nearest(runs, query, k)
+        assert belong <= set(compiled.tolist())
+        # No more than its bounds ask for: twice what is lost of a vector in a byte a number, from the k-th on.
+        lost = 2.5 * float(quantised(rows).errors.max() * np.linalg.norm(query)) + 2.5 * float(
+            quantised(query[None]).errors[0] * np.linalg.norm(rows, axis=1).max()
+        )
+        assert scores[compiled].min() >= np.sort(scores)[-k] - lost
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 8, 37, 384])
