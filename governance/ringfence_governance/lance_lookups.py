@@ -30,6 +30,8 @@ ROWS_MIN = 100_000
 """Fewer rows are read about as soon as an index of them is."""
 LOOSE_ROWS_MAX = 32_768
 """So many rows may be in no index yet; they are looked through at each look-up."""
+FEW = 500
+"""Up to so many ids are asked for and their rows read in one question."""
 AT_ONCE = 10_000
 """How many ids one question to the index holds."""
 SHARE = 16
@@ -121,6 +123,11 @@ def is_whole(dataset: Dataset, name: str) -> bool:
     return dataset.count_rows() < ROWS_MIN or set(_covered(dataset)) == wanted
 
 
+def is_indexed(dataset: Dataset, column: str) -> bool:
+    """Say whether there is an index of a column."""
+    return _named(column) in _covered(dataset)
+
+
 def rows_of(
     dataset: Dataset,
     column: str,
@@ -134,15 +141,42 @@ def rows_of(
         values: Opaque ids, each once.
         allowlist: Makes the mask of some row addresses.
     """
+    if not len(values):
+        return dataset.schema.empty_table().select(names)
+    found: pa.Table
+    if len(values) <= FEW:
+        found = dataset.scanner(columns=list(names), filter=pc.field(column).isin(values)).to_table()
+    else:
+        # In the order of their addresses rows are read in half the time that Lance takes for those of a predicate.
+        mask = allowlist(located(dataset, column, values, [])["_rowaddr"].to_numpy())
+        found = dataset.scanner(columns=list(names), row_addr_allowlist=mask).to_table()
+    return found
+
+
+def located(dataset: Dataset, column: str, values: pa.Array, names: Sequence[str]) -> pa.Table:
+    """Return where the rows lie that have one of some ids in a column, in `_rowaddr`, and columns of few bytes.
+
+    Args:
+        values: Opaque ids, each once, at least one.
+    """
+    found: pa.Table
     if len(values) > AT_ONCE and len(values) * SHARE > dataset.count_rows():
-        return _compared(dataset, column, values, names, allowlist)
-    found = [
+        columns = list(dict.fromkeys([column, *names]))
+        every = dataset.scanner(columns=columns, with_row_address=True).to_table()
+        found = every.filter(pc.is_in(every[column], value_set=values)).select([*names, "_rowaddr"])
+        return found
+    # Neighbours in the index stand on the same of its pages.
+    ordered = values.take(pc.sort_indices(values))
+    pieces = [
         dataset.scanner(
-            columns=list(names), filter=pc.field(column).isin(values.slice(first, AT_ONCE))
+            columns=list(names),
+            filter=pc.field(column).isin(ordered.slice(first, AT_ONCE)),
+            with_row_address=True,
         ).to_table()
-        for first in range(0, len(values), AT_ONCE)
+        for first in range(0, len(ordered), AT_ONCE)
     ]
-    return pa.concat_tables(found) if found else dataset.schema.empty_table().select(names)
+    found = pa.concat_tables(pieces)
+    return found
 
 
 def rewrite(dataset: Dataset, changed: pa.Table) -> None:
@@ -154,20 +188,6 @@ def rewrite(dataset: Dataset, changed: pa.Table) -> None:
     merge = dataset.merge_insert("id").when_matched_update_all().write_mode("rewrite_columns")
     # Asking the index for very many ids takes four times what reading all ids and comparing does.
     merge.use_index(changed.num_rows * SHARE <= dataset.count_rows()).execute(changed)
-
-
-def _compared(
-    dataset: Dataset,
-    column: str,
-    values: pa.Array,
-    names: Sequence[str],
-    allowlist: Callable[[npt.NDArray[np.uint64]], bytes],
-) -> pa.Table:
-    every = dataset.scanner(columns=[column], with_row_address=True).to_table()
-    addresses = every["_rowaddr"].filter(pc.is_in(every[column], value_set=values)).to_numpy()
-    mask = allowlist(addresses)
-    found: pa.Table = dataset.scanner(columns=list(names), row_addr_allowlist=mask).to_table()
-    return found
 
 
 def _named(column: str) -> str:

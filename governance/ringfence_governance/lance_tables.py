@@ -143,9 +143,26 @@ class LanceTables:
         names = list(dict.fromkeys(["id", "atom", *columns]))
         if ids is not None and not ids:
             return self._open(name, version).schema.empty_table().select(names)
+        if ids is not None and (near := self._near(name, version, atoms, id_column, ids)) is not None:
+            return self._masked(name, version, atoms, names, near, None).select(names)
         mask = self._mask(name, version, atoms)
         condition = None if ids is None else pc.field(id_column).isin(sorted(opaque(ids)))
         return self._masked(name, version, atoms, names, mask, condition).select(names)
+
+    def _near(
+        self, name: str, version: int, atoms: Collection[int], column: str, ids: Collection[str]
+    ) -> bytes | None:
+        """Return the allowlist of those granted rows that an index finds; None if there is no index of the column.
+
+        With an allowlist of all granted rows Lance asks no index, and reads the whole column.
+        """
+        dataset, wanted = self._open(name, version), each_once(ids)
+        if not lance_lookups.is_indexed(dataset, column):
+            return None
+        with named(f"the {name} table", "read"):
+            found = lance_lookups.located(dataset, column, wanted, ["atom"])
+        granted = AtomSet.of(atoms).holds_each(found["atom"].to_numpy())
+        return _allowlist(found["_rowaddr"].to_numpy()[granted])
 
     def _masked(
         self,
@@ -209,9 +226,10 @@ class LanceTables:
 
     def map_of(self, name: str, version: int) -> TableRows:
         """Return where the rows of each atom lie."""
-        return self._map.of(name, version, lambda: self._facts(name, version))
+        return self._map.of(name, version, partial(self.facts, name, version))
 
-    def _facts(self, name: str, version: int) -> VersionFacts:
+    def facts(self, name: str, version: int) -> VersionFacts:
+        """Return what a version says of its fragments, and what reads them: rows of all labels."""
         return facts_of(self._open(name, version), partial(named, f"the {name} table", "read"), WORD_COUNT)
 
     def ids_by(self, name: str, version: int, column: str, values: Collection[str]) -> dict[str, list[str]]:
@@ -309,28 +327,9 @@ class LanceTables:
         return made
 
     def _read_whole(self, name: str, version: int, published: int) -> None:
-        """Read every file of a version that the published one has not, before it is published.
-
-        Lance writes the end of a file in the background and loses the error if that fails, on a full disk
-        say: it commits a version that cannot be read. Found by tests/ground/test_faults.py. What the
-        published version is made of was read the same way before it was published.
-
-        Raises:
-            StoreError: Something cannot be read. Publish nothing.
-        """
-        known = set(lance_upkeep.made_of(self._open(name, published)))
+        """Read every file of a version that the published one has not. See :func:`lance_upkeep.read_new`."""
         dataset = self._open(name, version, anew=True)
-        found = lance_upkeep.made_of(dataset)
-        new = [fragment for made, fragment in found.items() if made not in known]
-        if len({fragment.fragment_id for fragment in found.values()}) != len(dataset.get_fragments()):
-            raise StoreError(f"the {name} table has a fragment twice; nothing was published")
-        expected = {file.path: file.file_size_bytes for fragment in new for file in fragment.data_files()}
-        if self._place.sizes(name, expected) != expected:
-            raise StoreError(f"the {name} table was not written whole; nothing was published")
-        for fragment in new:
-            fragment.validate()
-        if new:
-            dataset.scanner(columns=["id", "atom"], fragments=new).to_table()
+        lance_upkeep.read_new(dataset, self._open(name, published), name, partial(self._place.sizes, name))
 
     def _write_clustered(self, name: str, version: int, change: TableChange) -> int:
         dataset = self._open(name)

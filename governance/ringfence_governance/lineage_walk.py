@@ -205,7 +205,7 @@ class _Own:
 
     def nodes(self, ids: Collection[str]) -> dict[str, Node]:
         documents = self._scan("documents", ids, ["run_id"], "id")
-        passages = self._scan("chunks", ids, ["run_id", "document_id"], "id")
+        passages = self._scan("chunks", _besides(documents, ids), ["run_id", "document_id"], "id")
         found = _nodes(documents, passages)
         rows.refuse_erased(self._grant, [node.document for node in found.values()])
         return found
@@ -239,9 +239,9 @@ class _Audited:
         return self._rows("edges", column, ids, ["child", "parent", "kind", "run_id"])
 
     def nodes(self, ids: Collection[str]) -> dict[str, Node]:
+        documents = self._rows("documents", "id", ids, ["run_id"])
         return _nodes(
-            self._rows("documents", "id", ids, ["run_id"]),
-            self._rows("chunks", "id", ids, ["run_id", "document_id"]),
+            documents, self._rows("chunks", "id", _besides(documents, ids), ["run_id", "document_id"])
         )
 
     def may_be_told(self, atom: int) -> bool:
@@ -257,6 +257,11 @@ class _Audited:
         rows.check(self._ground, self._grant)
         version = self._grant.publication.versions[table]
         return self._ground.tables.rows_by(table, version, column, ids, ["atom", *columns])
+
+
+def _besides(found: Iterable[Mapping[str, Any]], ids: Collection[str]) -> Collection[str]:
+    """Return the ids of which no row was found."""
+    return set(ids) - {row["id"] for row in found}
 
 
 def _nodes(documents: Iterable[Mapping[str, Any]], passages: Iterable[Mapping[str, Any]]) -> dict[str, Node]:

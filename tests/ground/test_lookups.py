@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import lance
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from ringfence_governance import lance_lookups
-from ringfence_governance.errors import StoreError
+from ringfence_governance.atom_sets import AtomSet
+from ringfence_governance.errors import StoreCorrupt, StoreError
 from ringfence_governance.lance_tables import LanceTables
 from ringfence_governance.table_schemas import SCHEMAS, TableChange, Versions, moved
 
@@ -121,6 +123,34 @@ def test_whatever_is_looked_up_is_found_among_rows_that_come_move_and_go(store: 
             agree(store, draw, versions, rows)
         agree(store, draw, *earlier[-1])
     assert max(pieces) > 1, "no index was ever added to"
+
+
+@pytest.mark.usefixtures("small")
+def test_a_row_outside_the_grant_that_came_out_of_an_index_stops_the_scan(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.publish(edge(1, 11, 12, 1), edge(2, 21, 12, 2))
+
+    def seen() -> list[str]:
+        found = store.tables.scan(
+            "edges", store.versions["edges"], [1], [], ids=[row_id(12)], id_column="parent"
+        )
+        return list(found["id"].to_pylist())
+
+    assert seen() == [edge(1, 11, 12, 1)["id"]]
+    monkeypatch.setattr(AtomSet, "holds_each", lambda _, atoms: np.ones(atoms.shape, bool))
+    with pytest.raises(StoreCorrupt, match="outside the grant"):
+        seen()
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("few", [0, 1000])
+def test_many_ids_are_looked_up_as_few_are(store: Store, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(lance_lookups, "FEW", few)
+    store.publish(*(edge(each, each, each % 7, 1 + each % 3) for each in range(40)))
+    agree(store, random.Random(few), store.versions, store.rows)
+    none = store.tables.rows_by("edges", store.versions["edges"], "child", [row_id(999)], ["parent"])
+    assert none == []
 
 
 @pytest.mark.usefixtures("small")
