@@ -23,8 +23,10 @@ from bench.authority.clock import summary
 from bench.command import Command
 from bench.machine import noted_machine
 from bench.page import machine_line, table
+from ringfence_governance import lineage_cut
 from ringfence_governance.lance_tables import LanceTables
-from ringfence_governance.segments import binary_ids, text_ids
+from ringfence_governance.lineage_cut import LineageCut
+from ringfence_governance.publications import Publication
 from ringfence_governance.table_schemas import SCHEMAS, TableChange, Versions
 
 DEPTHS = (1, 3, 6)
@@ -38,7 +40,8 @@ TARGET_MS = 100.0
 
 Walk = Callable[[str, int, str], set[str]]
 """From a node, so many hops, `descendants` or `ancestors`: the ids found, its own among them."""
-DIRECTIONS = ("descendants", "ancestors")
+ENDS = {"descendants": ("parent", "child"), "ancestors": ("child", "parent")}
+DIRECTIONS = tuple(ENDS)
 
 HEAD = """# Benchmark: walking along lineage
 
@@ -52,10 +55,18 @@ again. Do not edit it by hand.
 node has {branches} made from it, and {crossing:.0%} of edges that cross. Hop by hop, from {starts} nodes high up, all
 that was made from them; and from {starts} of the last ones, all they were made from. *No index* is the store's look-up
 in a table that has none: the column is read at each hop. *Indexes* is the same after a publication made them, of both
-ends: what the store does with as many edges. *Resident* holds the edges in arrays of this process, which the store does
-not. *CPU* is what the process used for the middle walk, all its threads together: on a machine that is not quiet it
-says more than the time by the clock.
+ends: what the store does with as many edges. {resident} *CPU* is what the process used for the middle walk, all its
+threads together: on a machine that is not quiet it says more than the time by the clock.
 """
+
+RESIDENT = {
+    "store": """*Resident* is how the store holds them in memory once that pays
+([0025](decisions/0025-resident-lineage.md)), with the run, kind and label of each. A walk of the store looks up the
+documents and passages of each hop besides, which is not in these numbers.""",
+    "bench": """*Resident* holds the edges in arrays of this process, which the store does
+not.""",
+}
+"""What was measured in memory, by who holds it: results of before the store did have their own words."""
 
 
 def main() -> None:
@@ -98,15 +109,21 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
         )
         indexed = len(lance.dataset(str(path)).describe_indices())
         measure("indexes", _looked_up(tables, versions), made, _size(path) - size, starts)
-        made, resident = _timed(lambda: Resident(path))
-        measure("resident", resident.walk, made, resident.size, starts)
+        made, held = _timed(lambda: _held(tables, versions))
+        measure("resident", _in_memory(held), made, held.size, starts)
         for direction in DIRECTIONS:
             _compare(walks, direction, chosen[direction][0])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {
         "machine": {**where, "load_after": round(os.getloadavg()[0], 2)},
-        "settings": {"edges": edges, "starts": starts, "write_s": round(written, 2), "indexes": indexed},
+        "settings": {
+            "edges": edges,
+            "starts": starts,
+            "write_s": round(written, 2),
+            "indexes": indexed,
+            "held_by": "store",
+        },
         "ways": ways,
     }
 
@@ -167,7 +184,7 @@ def _loose(edges: int) -> pa.Table:
 
 def _looked_up(tables: LanceTables, versions: Versions) -> Walk:
     def walk(start: str, depth: int, direction: str) -> set[str]:
-        near, far = ("parent", "child") if direction == "descendants" else ("child", "parent")
+        near, far = ENDS[direction]
         seen, frontier = {start}, {start}
         for _ in range(depth):
             found = tables.looked_up("edges", versions["edges"], near, frontier, [far])
@@ -178,48 +195,22 @@ def _looked_up(tables: LanceTables, versions: Versions) -> Walk:
     return walk
 
 
-class Resident:
-    """The edges as arrays: to each node those made from it, and those it was made from, in one piece of one array."""
+def _held(tables: LanceTables, versions: Versions) -> LineageCut:
+    """Return the edges as the store holds them in memory."""
+    facts = {name: tables.facts(name, versions[name]) for name in versions}
+    return lineage_cut.carried_out(lineage_cut.plan(None, Publication(1, versions), 0, facts))
 
-    def __init__(self, path: Path) -> None:
-        ends: dict[str, list[np.ndarray]] = {"child": [], "parent": []}
-        for batch in lance.dataset(str(path)).scanner(columns=list(ends)).to_batches():
-            for name, found in ends.items():
-                found.append(binary_ids(batch[name].to_pylist()))
-        every = np.concatenate([*ends["child"], *ends["parent"]])
-        # Upper halves of random ids differ; that is held below.
-        upper, first, places = np.unique(every[:, 0], return_index=True, return_inverse=True)
-        self._upper, self._lower = upper, every[first, 1]
-        if not (self._lower[places] == every[:, 1]).all():
-            raise RuntimeError("two ids have one upper half")
-        children, parents = np.split(places, 2)
-        self._next = {
-            "descendants": _adjacent(parents, children, len(upper)),
-            "ancestors": _adjacent(children, parents, len(upper)),
-        }
-        held = (self._upper, self._lower, *(each for found in self._next.values() for each in found))
-        self.size = sum(each.nbytes for each in held)
 
-    def walk(self, start: str, depth: int, direction: str) -> set[str]:
-        """Return the ids of all that was made from a node within some hops, or it from them, and its own."""
-        first, far = self._next[direction]
-        seen = np.zeros(len(self._upper), bool)
-        frontier = np.searchsorted(self._upper, binary_ids([start])[:, 0])
-        seen[frontier] = True
+def _in_memory(cut: LineageCut) -> Walk:
+    def walk(start: str, depth: int, direction: str) -> set[str]:
+        near, far = ENDS[direction]
+        seen, frontier = {start}, {start}
         for _ in range(depth):
-            counts = first[frontier + 1] - first[frontier]
-            starts = np.repeat(first[frontier] - np.cumsum(counts) + counts, counts)
-            made = np.unique(far[starts + np.arange(counts.sum())])
-            frontier = made[~seen[made]]
-            seen[frontier] = True
-        found = np.flatnonzero(seen)
-        return set(text_ids(np.stack([self._upper[found], self._lower[found]], axis=1)))
+            frontier = {row[far] for row in cut.rows("edges", near, frontier, [far], None)} - seen
+            seen |= frontier
+        return seen
 
-
-def _adjacent(near: np.ndarray, far: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each node's edges begin, and the other ends of all edges in that order."""
-    order = np.argsort(near, kind="stable")
-    return np.searchsorted(near[order], np.arange(count + 1)).astype(np.int64), far[order].astype(np.int32)
+    return walk
 
 
 def _walks(walk: Walk, direction: str, starts: list[str]) -> list[dict[str, object]]:
@@ -264,6 +255,7 @@ def page(results: Mapping[str, Any]) -> str:
         starts=settings["starts"],
         branches=BRANCHES,
         crossing=CROSSING,
+        resident=RESIDENT[settings.get("held_by", "bench")],
     )
     shown = [
         f"## {direction.capitalize()}\n\n{_shown(direction, results['ways'])}" for direction in DIRECTIONS

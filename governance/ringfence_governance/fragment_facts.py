@@ -10,7 +10,7 @@ Source: docs/decisions/0013-resident-blocks.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -50,14 +50,27 @@ def facts_of(dataset: Dataset, reading: Reading, count: str) -> VersionFacts:
             found = scanner.to_table()
         return _by_fragment(found, count if counted else None)
 
-    return VersionFacts(facts, read)
+    def batches(numbers: Collection[int], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        with reading():
+            yield from dataset.scanner(
+                columns=["atom", *columns],
+                fragments=[fragments[number] for number in sorted(numbers)],
+                with_row_address=True,
+            ).to_batches()
+
+    return VersionFacts(facts, read, batches)
 
 
 def _facts(number: int, fragment: Any, atom: int) -> FragmentFacts:
     metadata = fragment.metadata
     # A field a later file took over is marked by a negative number in the file it stood in.
     files = [file.path for file in metadata.files if any(each >= 0 and each != atom for each in file.fields)]
-    return FragmentFacts(number, json.dumps(metadata.to_json(), sort_keys=True), json.dumps(sorted(files)))
+    return FragmentFacts(
+        number,
+        json.dumps(metadata.to_json(), sort_keys=True),
+        json.dumps(sorted(files)),
+        int(metadata.num_rows),
+    )
 
 
 def _by_fragment(found: pa.Table, count: str | None) -> dict[int, FragmentColumns]:

@@ -61,6 +61,12 @@ class GrantedReader:
         """Yield all readable chunks as they are resident; more than once if they do not fit into memory together."""
         return block_opening.passes(self._ground, self._grant)
 
+    def open_lineage(self) -> None:
+        """Hold the store's lineage in memory if it fits. See :mod:`resident_lineage`."""
+        rows.check(self._ground, self._grant)
+        if not self._grant.at:
+            self._ground.resident_lineage.open(self._grant)
+
     @property
     def every_row_max(self) -> int | None:
         """Up to how many rows each is scored outright, as it was measured for the store; None if it never was."""

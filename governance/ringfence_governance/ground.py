@@ -42,6 +42,7 @@ from .lance_tables import LanceTables
 from .lineage import Lineage
 from .publications import Publication
 from .resident import Resident
+from .resident_lineage import ResidentLineage
 from .seal import digest
 from .snapshot import Snapshot
 from .standing_policy import StandingPolicy
@@ -112,6 +113,7 @@ class Ground:
         "keys",
         "lineage",
         "resident",
+        "resident_lineage",
         "root",
         "rules",
         "store_id",
@@ -144,6 +146,7 @@ class Ground:
         self.erasures = LedgerCopy(keys_folder)
         self.issued = Issued()
         self.resident = Resident()
+        self.resident_lineage = ResidentLineage(tables, self.resident)
         self.contents = KnownContents(lambda: self.store_key("query"))
         self.given = KnownGiven()
         self.handles = KeptHandles()
@@ -162,6 +165,7 @@ class Ground:
     def close(self) -> None:
         """Close the log and the databases, and let go what was opened."""
         self.resident.clear()
+        self.resident_lineage.close()
         self.contents.clear()
         self.lineage.close()
         self.audit.close()

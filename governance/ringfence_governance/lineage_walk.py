@@ -204,8 +204,8 @@ class _Own:
         return self._scan("edges", ids, ["child", "parent", "kind", "run_id"], column)
 
     def nodes(self, ids: Collection[str]) -> dict[str, Node]:
-        documents = self._scan("documents", ids, ["run_id"], "id")
-        passages = self._scan("chunks", _besides(documents, ids), ["run_id", "document_id"], "id")
+        documents = self._scan("documents", ids, ["id", "run_id"], "id")
+        passages = self._scan("chunks", _besides(documents, ids), ["id", "run_id", "document_id"], "id")
         found = _nodes(documents, passages)
         rows.refuse_erased(self._grant, [node.document for node in found.values()])
         return found
@@ -221,11 +221,7 @@ class _Own:
         self, table: str, ids: Collection[str], columns: list[str], column: str
     ) -> list[dict[str, Any]]:
         rows.check(self._ground, self._grant)
-        version = self._grant.publication.versions[table]
-        found: list[dict[str, Any]] = self._ground.tables.scan(
-            table, version, self._grant.atoms, columns, ids=ids, id_column=column
-        ).to_pylist()
-        return found
+        return self._ground.resident_lineage.granted(self._grant, table, columns, column, ids)
 
 
 class _Audited:
@@ -239,9 +235,10 @@ class _Audited:
         return self._rows("edges", column, ids, ["child", "parent", "kind", "run_id"])
 
     def nodes(self, ids: Collection[str]) -> dict[str, Node]:
-        documents = self._rows("documents", "id", ids, ["run_id"])
+        documents = self._rows("documents", "id", ids, ["id", "run_id"])
         return _nodes(
-            documents, self._rows("chunks", "id", _besides(documents, ids), ["run_id", "document_id"])
+            documents,
+            self._rows("chunks", "id", _besides(documents, ids), ["id", "run_id", "document_id"]),
         )
 
     def may_be_told(self, atom: int) -> bool:
@@ -255,8 +252,7 @@ class _Audited:
         self, table: str, column: str, ids: Collection[str], columns: list[str]
     ) -> list[dict[str, Any]]:
         rows.check(self._ground, self._grant)
-        version = self._grant.publication.versions[table]
-        return self._ground.tables.rows_by(table, version, column, ids, ["atom", *columns])
+        return self._ground.resident_lineage.every(self._grant, table, columns, column, ids)
 
 
 def _besides(found: Iterable[Mapping[str, Any]], ids: Collection[str]) -> Collection[str]:

@@ -1,4 +1,4 @@
-"""Keep opened rows in memory within a budget, one block for each atom and fragment.
+"""Keep opened rows in memory within a budget, one block for each atom and fragment; lend of it what they do not need.
 
 Promise: a block is opened with the keys of a grant that covers its atom, and
 a grant reaches the blocks of its own atoms alone. A block is of exactly the
@@ -31,6 +31,8 @@ ROWS_OPENED_AT_ONCE = 8_192
 SEGMENTS_MAX = 4
 """So many stay apart; more are joined, since each costs every question a little."""
 VIEWS_KEPT = 64
+LENT_SHARE = 2
+"""One in so many parts of the budget may be lent to something else."""
 BYTES_PER_ROW = 6_000
 """Taken for the size of a row before any was opened."""
 
@@ -46,6 +48,15 @@ class Outdated(Exception):
 class _Held:
     segment: Segment
     number: int
+    used: int
+
+
+@dataclass(slots=True)
+class _Lent:
+    """Memory within the budget that something else takes, and what lets go of it."""
+
+    size: int
+    let_go: Callable[[], None]
     used: int
 
 
@@ -67,7 +78,7 @@ class Resident:
             is opened in passes. One part of a block is opened in any case.
     """
 
-    __slots__ = ("_blocks", "_budget", "_lock", "_sequence", "_tick", "_version", "_views")
+    __slots__ = ("_blocks", "_budget", "_lent", "_lock", "_sequence", "_tick", "_version", "_views")
 
     def __init__(self, budget: int | None = None) -> None:
         self._budget = memory_share() if budget is None else budget
@@ -76,6 +87,7 @@ class Resident:
         self._views: OrderedDict[tuple[int, int], _View] = OrderedDict()
         self._sequence = self._version = 0
         self._tick = 0
+        self._lent: _Lent | None = None
 
     def __repr__(self) -> str:
         return "Resident(…)"
@@ -99,10 +111,47 @@ class Resident:
         with self._lock:
             return sum(segment.size for segment in self._segments())
 
+    @property
+    def lent(self) -> int:
+        """Bytes of the budget that something else takes."""
+        lent = self._lent
+        return 0 if lent is None else lent.size
+
+    def may_lend(self, size: int) -> bool:
+        """Say whether so many bytes may be lent: at most half of the budget."""
+        return size <= self._budget // LENT_SHARE
+
+    def lend(self, size: int, keep: Callable[[], None], let_go: Callable[[], None]) -> bool:
+        """Lend part of the budget to something else, in place of what was lent before; say whether it may be kept.
+
+        Args:
+            keep: Called if it may, before anybody can want it back.
+            let_go: Called when rows that were used later need the room; must not wait.
+        """
+        with holding(self._lock):
+            if not self.may_lend(size):
+                return False
+            self._tick += 1
+            self._lent = _Lent(size, let_go, self._tick)
+            keep()
+            self._make_room(0, frozenset())
+            return self._lent is not None
+
+    def use_lent(self) -> None:
+        """Note that what was lent was used. Never waits."""
+        if (lent := self._lent) is not None:
+            lent.used = self._tick
+
+    def give_back(self) -> None:
+        """Take back what was lent."""
+        self._lent = None
+
     def limit(self, budget: int) -> None:
         """Set the budget, in bytes, and let go what is beyond it."""
         with self._lock:
             self._budget = budget
+            if not self.may_lend(self.lent):
+                self._take_back()
             self._make_room(0, frozenset())
 
     def clear(self) -> None:
@@ -179,7 +228,11 @@ class Resident:
 
     def _grouped(self, parts: Sequence[Part]) -> list[Sequence[Part]]:
         """Return the parts in groups that fit into the budget; one that does not fit is a group by itself."""
-        rows_max = self._budget // self._row_size()
+        whole = sum(map(len, parts)) * self._row_size()
+        if self._budget - self.lent < whole <= self._budget:
+            # What one question needs at once comes before what was lent.
+            self._take_back()
+        rows_max = (self._budget - self.lent) // self._row_size()
         groups: list[list[Part]] = []
         room = 0
         for part in parts:
@@ -222,7 +275,7 @@ class Resident:
 
     def _make_room(self, more: int, needed: frozenset[bytes]) -> None:
         """Let go the blocks that were not used for longest, until `more` bytes fit."""
-        excess = self.size + more - self._budget
+        excess = self.size + self.lent + more - self._budget
         if excess <= 0:
             return
         for tick, view in enumerate(self._views.values(), start=self._tick - len(self._views)):
@@ -232,13 +285,25 @@ class Resident:
         row_size = self._row_size()
         going: set[bytes] = set()
         for identity, held in sorted(self._blocks.items(), key=lambda item: item[1].used):
+            if self._lent is not None and held.used >= self._lent.used:
+                excess -= self._take_back()
             if excess <= 0:
                 break
             if identity not in needed:
                 going.add(identity)
                 starts = held.segment.starts
                 excess -= row_size * int(starts[held.number + 1] - starts[held.number])
+        if excess > 0:
+            self._take_back()
         self._drop(frozenset(going))
+
+    def _take_back(self) -> int:
+        """Have what was lent let go; return how many bytes that is."""
+        lent, self._lent = self._lent, None
+        if lent is None:
+            return 0
+        lent.let_go()
+        return lent.size
 
     def _drop(self, going: frozenset[bytes]) -> None:
         """Let blocks go; a segment they stand in is made anew without them, so that nothing of them stays."""

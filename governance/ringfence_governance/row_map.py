@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -191,11 +192,13 @@ class FragmentFacts:
         number: Its number in the table.
         signature: All that makes it: data files, deletions, number.
         content: The files that hold anything but the atoms.
+        rows: How many there are.
     """
 
     number: int
     signature: str
     content: str
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +208,12 @@ class VersionFacts:
     Args:
         fragments: All it has.
         read: Reads the rows of the fragments of some numbers, all at once; of one without rows it says nothing.
+        batches: Reads some columns of them, and the atoms, a piece at a time, each row with its address.
     """
 
     fragments: Sequence[FragmentFacts]
     read: Callable[[Collection[int]], Mapping[int, FragmentColumns]]
+    batches: Callable[[Collection[int], Sequence[str]], Iterator[Any]]
 
 
 class RowMap:

@@ -42,8 +42,13 @@ class Warmed:
         return asdict(self)
 
 
-def prewarm(door: Door, subject: Subject, embed: Embed, limit: TimeLimit | None = None) -> Warmed:
+def prewarm(
+    door: Door, subject: Subject, embed: Embed, limit: TimeLimit | None = None, *, lineage: bool = False
+) -> Warmed:
     """Open the passages a reader may read, as far as memory goes, and load the embedder.
+
+    Args:
+        lineage: Also hold lineage in memory if it fits, for walks; whether it did hangs on all rows, and is not told.
 
     Raises:
         AuditUnavailable: The record could not be made durable.
@@ -59,6 +64,8 @@ def prewarm(door: Door, subject: Subject, embed: Embed, limit: TimeLimit | None 
         if readable:
             with stopping.within(None):
                 embed(WORD)
+        if readable and lineage:
+            reader.open_lineage()
         return Answer(
             rows=[],
             finish=lambda as_of: Warmed(readable, fits, as_of),

@@ -107,11 +107,15 @@ def brute_force(
     }
 
 
+@pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("who", [*READERS, *AUDITORS])
-def test_the_walk_is_what_one_finds_by_hand(grown: World, who: str, direction: str) -> None:
+def test_the_walk_is_what_one_finds_by_hand(grown: World, who: str, direction: str, held: bool) -> None:
     audit = who in AUDITORS
-    atoms = readable(grown, who, "audit" if audit else "read")
+    action = "audit" if audit else "read"
+    atoms = readable(grown, who, action)
+    grown.ground.resident_lineage.clear()
+    assert not held or grown.ground.resident_lineage.open(grown.ground.grant(Subject(who), action))
     starts = {row["id"]: row["atom"] for name in ("documents", "chunks") for row in table(grown, name, [])}
     found_more_than_one = 0
     for number, (start, atom) in enumerate(sorted(starts.items())):

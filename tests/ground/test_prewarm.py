@@ -121,3 +121,15 @@ def test_what_was_written_since_is_opened_by_prewarming_again(stocked: World, op
     opened.clear()
     assert "new" in reader.search("pump that is new", 1, "text")[0].text
     assert opened == []
+
+
+def test_lineage_is_opened_only_if_asked_for_and_for_who_may_read_something(
+    stocked: World, opened: list[int]
+) -> None:
+    held = stocked.ground.resident_lineage
+    held.clear()
+    plain = reader_of(stocked).prewarm()
+    reader_of(stocked, STRANGER).prewarm(lineage=True)
+    assert held.size == 0
+    assert reader_of(stocked).prewarm(lineage=True) == plain
+    assert held.size == stocked.ground.resident.lent > 0

@@ -240,3 +240,57 @@ def test_a_new_publication_reads_only_what_is_new_of_the_map(
     fill(filled, 1)
     filled.ground.tables.count("chunks", filled.ground.moment().publication.versions["chunks"], [1])
     assert len(read) == 1
+
+
+def test_what_is_lent_takes_the_place_of_what_was_not_used_for_longest(filled: World) -> None:
+    fill(filled, 0)
+    memory, gone = filled.ground.resident, []
+    ask(filled, BOB)
+    first = held(filled)
+    ask(filled, HAL)
+    memory.limit(memory.size)
+    assert not memory.lend(memory.budget // 2 + 1, lambda: gone.append("kept"), lambda: gone.append("let go"))
+    assert memory.lend(memory.budget // 4, lambda: gone.append("kept"), lambda: gone.append("let go"))
+    assert gone == ["kept"]
+    assert memory.size + memory.lent <= memory.budget
+    assert first - held(filled)
+    agree(filled)
+
+
+def test_what_a_question_needs_at_once_comes_before_what_is_lent(filled: World) -> None:
+    fill(filled, 0)
+    ask(filled, HAL)
+    memory, gone = filled.ground.resident, []
+    opened = held(filled)
+    memory.limit(memory.size + 1_000)
+    assert memory.lend(2_000, lambda: None, lambda: gone.append("let go"))
+    assert gone == []
+    assert held(filled) < opened
+    ask(filled, HAL)
+    assert gone == ["let go"]
+    assert memory.lent == 0
+    assert held(filled) == opened
+
+
+def test_what_is_lent_and_not_used_goes_before_what_was_used_since(filled: World) -> None:
+    fill(filled, 0)
+    memory, gone = filled.ground.resident, []
+    ask(filled, HAL)
+    every, size = held(filled), memory.size
+    for used in (False, True):
+        memory.limit(2 * size)
+        assert memory.lend(size // 4, lambda: None, lambda: gone.append("let go"))
+        ask(filled, HAL)
+        if used:
+            memory.use_lent()
+        memory.limit(size)
+        assert gone == ["let go"]
+        assert memory.size + memory.lent <= memory.budget
+        assert (memory.lent, held(filled) == every) == ((size // 4, False) if used else (0, True))
+
+
+def test_how_a_question_is_planned_does_not_hang_on_what_is_lent(filled: World) -> None:
+    memory = filled.ground.resident
+    before = memory.room
+    assert memory.lend(memory.budget // 2, lambda: None, lambda: None)
+    assert memory.room == before
