@@ -196,6 +196,18 @@ def test_a_row_that_was_removed_or_relabelled_since_is_given_as_it_stands(
     assert len(history.rows["documents"]) < 24
 
 
+def test_a_piece_of_which_half_stands_no_more_goes(history: LineageHistory, reads: list[int]) -> None:
+    assert history.held.open(history.grant(OLGA, True))
+    history._change({name: sorted(rows)[1:] for name, rows in history.rows.items()}, {})
+    for _ in range(2):
+        assert history.held.open(history.grant(OLGA, True))
+        history.relabel()
+    assert history.held.open(history.grant(OLGA, True))
+    cut = history.held._cut
+    assert cut is not None
+    assert sum(len(held.piece) for held in cut.pieces) == sum(map(len, history.rows.values())) == 3
+
+
 def test_of_what_was_erased_nothing_stays_in_memory(history: LineageHistory) -> None:
     assert history.held.open(history.grant(OLGA, True))
     before = ids_held(history)
