@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from . import vector_scan
+from . import vector_scan, word_order
 from .document_facts import DIGEST, FACTS
+from .prefixes import Prefix
 from .segments import WORD_BITS, Segment, text_ids
 from .vector_scan import Runs
 
@@ -157,6 +158,42 @@ class ReadableRows:
         if not rows:
             return np.zeros(0, np.intp), np.zeros(0, np.int32)
         return np.concatenate(rows), np.concatenate(counts)
+
+    def beginning(self, prefix: Prefix) -> tuple[Places, npt.NDArray[np.int32]]:
+        """Return the rows that hold a word a prefix covers, ascending, and how often each holds one."""
+        rows: list[Places] = [np.zeros(0, np.intp)]
+        counts: list[npt.NDArray[np.int32]] = [np.zeros(0, np.int32)]
+        for segment, blocks, shifts in zip(self._segments, self._blocks, self._shifts, strict=True):
+            words = segment.words
+            lists, owners = word_order.lists_of(words, blocks, prefix)
+            sizes = np.diff(words.starts)[lists]
+            entries = word_order.spans(words.starts[lists], sizes)
+            rows.append((words.rows[entries] + np.repeat(shifts[owners], sizes)).astype(np.intp))
+            counts.append(words.counts[entries])
+        held, row_of = np.unique(np.concatenate(rows), return_inverse=True)
+        # Exact: no sum of counts comes near 2**53.
+        summed = np.bincount(row_of, np.concatenate(counts), len(held))
+        return held, summed.astype(np.int32)
+
+    def holding_run(self, run: Sequence[str], among: Places | None = None) -> Places:
+        """Return the rows that hold some words one after the other, ascending.
+
+        Args:
+            run: At least one word.
+            among: Only of these rows, ascending; None for all.
+        """
+        kept = among
+        for word in dict.fromkeys(run):
+            places, _ = self.holding(word)
+            kept = places if kept is None else np.intersect1d(kept, places, assume_unique=True)
+        if kept is None or len(run) == 1 or not len(kept):
+            return np.zeros(0, np.intp) if kept is None else kept
+        owners, rows = self._where(kept)
+        held = np.zeros(len(kept), np.bool_)
+        for number, segment in enumerate(self._segments):
+            here = np.flatnonzero(owners == number)
+            held[here] = word_order.holding_run(segment.words, rows[here], run)
+        return kept[held]
 
     def lengths(self, places: Places) -> npt.NDArray[np.int32]:
         """Return how many words some rows hold."""

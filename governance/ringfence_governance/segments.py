@@ -30,7 +30,7 @@ BYTES_PER_WORD = 120
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class WordLists:
-    """Which rows hold a word, block by block.
+    """Which rows hold a word, block by block, and in which order each row holds its words.
 
     Args:
         vocabulary: Word → number.
@@ -39,6 +39,9 @@ class WordLists:
         rows: int32 of shape (p,): rows of the segment.
         counts: int32 of shape (p,): how often each row holds the word.
         lengths: int32 of shape (n,): words of each row.
+        begins: int64 of shape (n + 1,): where each row's words begin in `order`.
+        order: The words of each row by number, one after the other as they occur: of the smallest unsigned type
+            that holds the vocabulary.
     """
 
     vocabulary: dict[str, int]
@@ -47,6 +50,8 @@ class WordLists:
     rows: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int32]
     lengths: npt.NDArray[np.int32]
+    begins: npt.NDArray[np.int64]
+    order: npt.NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -120,15 +125,23 @@ def word_lists(terms: Sequence[Sequence[str]], starts: npt.NDArray[np.int64]) ->
     numbers: list[int] = []
     counts: list[int] = []
     held: list[int] = []
+    order: list[int] = []
     for words in terms:
         found = Counter(words)
         held.append(len(found))
         counts.extend(found.values())
         numbers.extend(vocabulary.setdefault(word, len(vocabulary)) for word in found)
+        order.extend(map(vocabulary.__getitem__, words))
     rows = np.repeat(np.arange(len(terms), dtype=np.int32), held)
     lengths = np.fromiter(map(len, terms), np.int32, len(terms))
     return _sorted_lists(
-        vocabulary, np.asarray(numbers, np.int64), rows, np.asarray(counts, np.int32), lengths, starts
+        vocabulary,
+        np.asarray(numbers, np.int64),
+        rows,
+        np.asarray(counts, np.int32),
+        lengths,
+        starts,
+        np.asarray(order, _narrow(vocabulary)),
     )
 
 
@@ -139,13 +152,20 @@ def _sorted_lists(
     counts: npt.NDArray[np.int32],
     lengths: npt.NDArray[np.int32],
     starts: npt.NDArray[np.int64],
+    words: npt.NDArray[np.unsignedinteger[Any]],
 ) -> WordLists:
     blocks = np.searchsorted(starts, rows, side="right") - 1
     every = (blocks.astype(np.int64) << WORD_BITS) | numbers
     order = np.lexsort((rows, every))
     keys, firsts = np.unique(every[order], return_index=True)
-    begins = np.append(firsts, len(every)).astype(np.int64)
-    return WordLists(vocabulary, keys, begins, rows[order], counts[order], lengths)
+    lists = np.append(firsts, len(every)).astype(np.int64)
+    begins = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return WordLists(vocabulary, keys, lists, rows[order], counts[order], lengths, begins, words)
+
+
+def _narrow(vocabulary: dict[str, int]) -> np.dtype[Any]:
+    """Return the smallest type that holds every number of a vocabulary."""
+    return np.min_scalar_type(len(vocabulary))
 
 
 def joined(taken: Iterable[tuple[Segment, Sequence[int]]]) -> Segment:
@@ -195,19 +215,21 @@ def _joined_documents(spans: Sequence[tuple[Segment, slice]]) -> tuple[pa.Table,
 def _joined_lists(pieces: Sequence[tuple[Segment, int]], starts: npt.NDArray[np.int64]) -> WordLists:
     vocabulary: dict[str, int] = {}
     names = {id(segment): list(segment.words.vocabulary) for segment, _ in pieces}
-    numbers, rows, counts, lengths = [], [], [], []
+    numbers, rows, counts, lengths, order = [], [], [], [], []
     for (segment, number), start in zip(pieces, starts.tolist(), strict=False):
         words, begin = segment.words, int(segment.starts[number])
         first, last = np.searchsorted(words.keys, [number << WORD_BITS, (number + 1) << WORD_BITS])
-        old = (words.keys[first:last] & ((1 << WORD_BITS) - 1)).tolist()
-        new = [
-            vocabulary.setdefault(word, len(vocabulary)) for word in map(names[id(segment)].__getitem__, old)
-        ]
+        old = words.keys[first:last] & ((1 << WORD_BITS) - 1)
+        held = map(names[id(segment)].__getitem__, old.tolist())
+        new = np.asarray([vocabulary.setdefault(word, len(vocabulary)) for word in held], np.int64)
         here = slice(int(words.starts[first]), int(words.starts[last]))
-        numbers.append(np.repeat(np.asarray(new, np.int64), np.diff(words.starts[first : last + 1])))
+        numbers.append(np.repeat(new, np.diff(words.starts[first : last + 1])))
         rows.append(words.rows[here] + np.int32(start - begin))
         counts.append(words.counts[here])
-        lengths.append(words.lengths[begin : int(segment.starts[number + 1])])
+        end = int(segment.starts[number + 1])
+        lengths.append(words.lengths[begin:end])
+        spoken = words.order[int(words.begins[begin]) : int(words.begins[end])]
+        order.append(new[np.searchsorted(old, spoken)].astype(np.uint32))
     return _sorted_lists(
         vocabulary,
         np.concatenate(numbers),
@@ -215,6 +237,7 @@ def _joined_lists(pieces: Sequence[tuple[Segment, int]], starts: npt.NDArray[np.
         np.concatenate(counts),
         np.concatenate(lengths),
         starts,
+        np.concatenate(order).astype(_narrow(vocabulary)),
     )
 
 

@@ -34,10 +34,11 @@ NO_STEMMING = "none"
 
 # Soft hyphen, zero-width space and joiners, word joiner, byte order mark: they do not end a word.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 )
-_PIECES = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
+"""Letters that words without blanks between them are written in, for an expression's class."""
+_PIECES = re.compile(f"[{UNSPACED}]+|[^{UNSPACED}]+")
 
 
 class _Stemmer(Protocol):
@@ -71,13 +72,18 @@ def terms(text: str, language: str = "english") -> list[str]:
     return found
 
 
+def visible(text: str) -> str:
+    """Return a text without the invisible characters that do not end a word."""
+    return _INVISIBLE.sub("", text)
+
+
 def _folded(text: str) -> str:
-    visible = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-    return unicodedata.normalize("NFKC", visible.casefold())
+    seen = visible(unicodedata.normalize("NFKC", text))
+    return unicodedata.normalize("NFKC", seen.casefold())
 
 
 def _terms_of_piece(piece: str, language: str) -> list[str]:
-    if not re.match(f"[{_UNSPACED}]", piece):
+    if not re.match(f"[{UNSPACED}]", piece):
         return [_stem(piece[:TERM_CHARS_MAX], language)]
     if len(piece) == 1:
         return [piece]
@@ -113,7 +119,15 @@ def _known_languages() -> frozenset[str]:
 
 @cache
 def _word_pattern() -> re.Pattern[str]:
-    """Letters, digits and combining marks; `\\w` alone would break Indic and Arabic words at their vowels."""
+    return re.compile(f"{word_character()}+")
+
+
+@cache
+def word_character() -> str:
+    """Return the expression of one character of a word: letters, digits and combining marks.
+
+    `\\w` alone would break Indic and Arabic words at their vowels.
+    """
     marks: list[str] = []
     start = None
     # Beyond U+1FFFF only the variation selectors are marks; they follow a letter they do not change.
@@ -124,4 +138,4 @@ def _word_pattern() -> re.Pattern[str]:
         elif not is_mark and start is not None:
             marks.append(f"{re.escape(chr(start))}-{re.escape(chr(point - 1))}")
             start = None
-    return re.compile(f"(?:[^\\W_]|[{''.join(marks)}])+")
+    return f"(?:[^\\W_]|[{''.join(marks)}])"

@@ -1,10 +1,10 @@
 """Look at a reader's rows, and score those that may be among the hits.
 
-Promise: a filter takes rows away and changes no score of the others: what
-words weigh is counted over all readable rows. Only by both orders joined a
-score is a row's rank among those that match.
+Promise: a filter or a phrase takes rows away and changes no score of the
+others: what words weigh is counted over all readable rows. Only by both orders
+joined a score is a row's rank among those that match.
 
-Source: docs/decisions/0016-questions-about-metadata.md.
+Source: docs/decisions/0016-questions-about-metadata.md, 0026-phrases-and-prefixes.md.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import numpy.typing as npt
 from ringfence_governance import stopping
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.readable_rows import ReadableRows
-from ringfence_governance.terms import terms
 
-from . import filters, ranking
+from . import filters, ranking, syntax
 from .by_document import SeenDocuments
 from .filters import Filter
 from .plans import Plan, every_row_max
@@ -37,7 +36,7 @@ class Candidates:
 
     Attributes:
         question, plan: What they are looked at for.
-        matching: How many match: pass the filter and, by words, hold one of the question.
+        matching: How many match: pass the filter, hold the phrases and, by words, one of the question.
         ids: Of the rows that may be among the hits, pass by pass.
         documents: Of the rows that match, if they are grouped or counted.
         only: The rows of the only pass, and which of them `ids` are of; None if there were several.
@@ -46,9 +45,9 @@ class Candidates:
     def __init__(self, question: Question, plan: Plan, embed: Embed) -> None:
         self.question, self.plan, self._embed = question, plan, embed
         self._where = question.filter
-        self._words = (
-            WordScores(terms(question.text, question.language)) if question.mode != "vector" else None
-        )
+        wanted = syntax.wanted(question.written, question.language) if question.mode != "vector" else None
+        self._words = WordScores(wanted.words, wanted.prefixes) if wanted is not None else None
+        self._phrases = wanted.phrases if wanted is not None else ()
         self._query: npt.NDArray[np.float32] | None = None
         self._meaning: list[npt.NDArray[np.float64]] = []
         self.matching = 0
@@ -61,6 +60,8 @@ class Candidates:
         """Look at the rows of one pass."""
         stopping.check()
         among = None if self._where is None else _passing(rows, self._where)
+        for phrase in self._phrases:
+            among = rows.holding_run(phrase, among)
         kept = np.arange(len(rows)) if among is None else among
         if self._words is not None:
             kept = self._words.add(rows, every=self.question.mode == "hybrid", among=among)

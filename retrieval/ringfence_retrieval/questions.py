@@ -14,12 +14,14 @@ from typing import Literal, get_args
 
 from ringfence_governance.errors import InvalidInput
 
-from . import filters
+from . import filters, syntax
 from .filters import Filter
 from .plans import Mode
 from .reranking import Reranking
+from .syntax import Syntax, Written
 
 MODES = get_args(Mode)
+SYNTAXES = get_args(Syntax)
 K_MAX = 1000
 QUERY_CHARACTERS_MAX = 10_000
 CURSOR_CHARACTERS_MAX = 256
@@ -48,6 +50,8 @@ class Question:
         exact: Whether every readable row is looked at, however many there are.
         at: UTC, the time whose rows are asked, as in :func:`reading.read`; None for now.
         rerank: Who puts how many of the best rows into another order; None for nobody. Scores are then the reranker's.
+        syntax: Whether quotation marks and `*` in the text are operators, see :mod:`syntax`; by meaning alone they
+            never are.
 
     Raises:
         InvalidInput: One of them is not as said.
@@ -68,6 +72,7 @@ class Question:
     exact: bool = False
     at: str | None = None
     rerank: Reranking | None = None
+    syntax: Syntax = "operators"
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
@@ -86,6 +91,8 @@ class Question:
             )
         if self.mode not in MODES:
             raise InvalidInput(f"mode: found {self.mode!r}; expected one of {', '.join(MODES)}")
+        if self.syntax not in SYNTAXES:
+            raise InvalidInput(f"syntax: found {self.syntax!r}; expected one of {', '.join(SYNTAXES)}")
         if not isinstance(self.language, str):
             raise InvalidInput(f"language: found {self.language!r}; expected a name such as 'english'")
         filters.checked(self.where)
@@ -96,7 +103,7 @@ class Question:
         if self.group_by not in (None, "document"):
             raise InvalidInput(f"group_by: found {self.group_by!r}; expected 'document' or None")
         object.__setattr__(self, "facets", _facets(self.facets))
-        _ = self.filter
+        _ = self.filter, self.written
 
     @property
     def filter(self) -> Filter | None:
@@ -113,16 +120,26 @@ class Question:
         )
 
     @property
+    def written(self) -> Written:
+        """What its text says: its words, and phrases and prefixes apart from them."""
+        plain = self.mode == "vector" or self.syntax == "plain"
+        return Written(self.text) if plain else syntax.written(self.text)
+
+    @property
     def needs_every_row(self) -> bool:
-        """Whether an index cannot answer it: what documents say of themselves stands in no index."""
-        return bool(self.exact or self.group_by or self.facets or self.filter is not None)
+        """Whether an index cannot answer it: what documents say of themselves stands in no index, nor do words in
+        their order or by how they begin."""
+        asked = self.exact or self.group_by or self.facets or self.filter is not None
+        return bool(asked or self.written.has_operators)
 
     @property
     def identity(self) -> str:
         """All that decides which hits come in which order; not how many are wanted at once, nor what is counted."""
         where = self.filter.canonical() if self.filter is not None else None
         least = None if self.min_score is None else float(self.min_score)
-        asked = [self.text, self.mode, self.language, where, least, self.group_by, self.exact]
+        # As text it may be another question.
+        text = ["operators", self.text] if self.written.has_operators else self.text
+        asked = [text, self.mode, self.language, where, least, self.group_by, self.exact]
         if self.rerank is not None:
             return json.dumps([*asked, self.at, self.rerank.name, self.rerank.top])
         return json.dumps(asked if self.at is None else [*asked, self.at])

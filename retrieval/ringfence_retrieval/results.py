@@ -100,14 +100,14 @@ class SearchResult:
     Args:
         hits: Passages; if they are grouped, the best of each document.
         readable: How many passages the reader may read at all.
-        matching: How many of them match: their documents pass the filter and, by words alone, they hold one. If they
-            are grouped: of how many documents.
+        matching: How many of them match: their documents pass the filter, they hold the phrases and, by words alone, a
+            word. If they are grouped: of how many documents.
         complete: Whether every one of them was looked at, so that no better one can have been missed.
         as_of: Opaque; equal as long as the reader's own data is.
         cursor: Opaque: the same question with it goes on behind these hits, as long as what the reader may read is the
             same; None if there are no more.
-        plan: How it was found, if that was asked: the plan's name, `rows` readable, `k`, and the `thresholds`
-            that decide between plans.
+        plan: How it was found, if that was asked: the plan's name, `rows` readable, `k`, the `thresholds`
+            that decide between plans, and `phrases` and `prefixes` as they were looked for, if there are any.
         facets: Column → what was counted, if that was asked.
         group_by: `document`, if the hits are grouped.
     """

@@ -23,7 +23,7 @@ from ringfence_governance.segments import text_ids
 from ringfence_governance.stopping import TimeLimit
 from ringfence_governance.subjects import Subject
 
-from . import index_search
+from . import index_search, syntax
 from .by_document import best_of_each
 from .candidates import Candidates, Embed
 from .plans import Plan, planned
@@ -292,16 +292,20 @@ def described(question: Question, plan: Plan) -> str:
     """Return how a question is answered, for the record; what is asked stands there as a digest alone."""
     filtered = ", filtered" if question.filter is not None else ""
     grouped = ", by document" if question.group_by is not None else ""
+    phrases, prefixes = len(question.written.phrases), len(question.written.prefixes)
+    worded = f", phrases={phrases}" if phrases else ""
+    worded += f", prefixes={prefixes}" if prefixes else ""
     before = _before(question, plan)
     behind = f", behind {before}" if before else ""
     how = "exact" if plan.complete else "approximate"
     shown = f", {question.rerank.top} shown to {question.rerank.name}" if question.rerank is not None else ""
-    return f"{how} {question.mode}, k={question.k}, {plan.name}{filtered}{grouped}{behind}{shown}"
+    return f"{how} {question.mode}, k={question.k}, {plan.name}{worded}{filtered}{grouped}{behind}{shown}"
 
 
 def _explained(question: Question, plan: Plan) -> dict[str, Any]:
     by = {} if question.rerank is None else {"reranker": question.rerank.name}
-    return {**plan.to_mapping(), **by}
+    asked = syntax.wanted(question.written, question.language) if question.written.has_operators else None
+    return {**plan.to_mapping(), **(asked.to_mapping() if asked is not None else {}), **by}
 
 
 def _hits(

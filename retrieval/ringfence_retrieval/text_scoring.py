@@ -2,7 +2,8 @@
 
 Promise: the number of rows, their average length and each term's document
 frequency are counted over the rows given, which are the reader's own; every
-row that holds a query term is a candidate.
+row that holds a query term is a candidate. All words that a prefix covers
+count as one: how often a row holds one, and how many rows do.
 
 Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25
 and Beyond, 2009; the non-negative idf of Lucene.
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ringfence_governance import stopping
+from ringfence_governance.prefixes import Prefix
 from ringfence_governance.readable_rows import ReadableRows
 
 Places = npt.NDArray[np.intp]
@@ -30,10 +33,13 @@ class WordScores:
 
     Args:
         query: Terms of the query; a repeated one counts once.
+        prefixes: Those of the query, each with another text.
     """
 
-    def __init__(self, query: Sequence[str]) -> None:
-        self._wanted = sorted(set(query))
+    def __init__(self, query: Sequence[str], prefixes: Sequence[Prefix] = ()) -> None:
+        # No word holds an asterisk.
+        self._prefixes = {f"{each.text}*": each for each in prefixes}
+        self._wanted = sorted({*query, *self._prefixes})
         self._rows = self._words = self._kept = 0
         self._found: dict[str, list[_Found]] = {term: [] for term in self._wanted}
         self._holding = dict.fromkeys(self._wanted, 0)
@@ -49,7 +55,7 @@ class WordScores:
         Returns:
             The rows for which a place is kept, ascending.
         """
-        held = {term: rows.holding(term) for term in self._wanted}
+        held = {term: self._held(rows, term) for term in self._wanted}
         wanted = np.arange(len(rows)) if among is None else among
         kept = wanted if every else _both(wanted, _together([places for places, _ in held.values()]))
         for term, (places, counts) in held.items():
@@ -62,6 +68,11 @@ class WordScores:
         self._words += rows.words_total
         self._kept += len(kept)
         return kept
+
+    def _held(self, rows: ReadableRows, term: str) -> tuple[Places, npt.NDArray[np.int32]]:
+        stopping.check()
+        prefix = self._prefixes.get(term)
+        return rows.holding(term) if prefix is None else rows.beginning(prefix)
 
     @property
     def words(self) -> Sequence[str]:

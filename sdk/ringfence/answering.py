@@ -23,6 +23,7 @@ from ringfence_retrieval.plans import Mode
 from ringfence_retrieval.questions import Question
 from ringfence_retrieval.reranking import Reranker, reranking
 from ringfence_retrieval.results import Document, Hit
+from ringfence_retrieval.syntax import Syntax
 
 from .administering import Administering
 from .boundary import public
@@ -70,6 +71,7 @@ class Answering(Administering):
         exact: bool = False,
         at: str | None = None,
         rerank: int | None = None,
+        syntax: Syntax = "operators",
         timeout: float | None = None,
         cancel: CancelToken | None = None,
     ) -> Context:
@@ -87,6 +89,7 @@ class Answering(Administering):
             language: As in :meth:`search`; so are `since`, `until`, `min_score`, `exact` and `at`.
             where: As in :meth:`search`; `ringfence.field("source_kind") != "answer"` leaves registered answers out.
             rerank: As in :meth:`search`, at least `k`; the record then names all that the reranker is shown.
+            syntax: As in :meth:`search`; `plain` if what is asked may quote something that no passage holds.
             timeout: As in :meth:`search`; so is `cancel`.
 
         Returns:
@@ -109,6 +112,7 @@ class Answering(Administering):
             exact=exact,
             at=at,
             rerank=reranking(rerank, self.__reranker),
+            syntax=syntax,
         )
         return prompting.context(self.__door, self.__subject, asked, tokens_max, self.__embed, limit)
 

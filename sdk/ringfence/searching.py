@@ -20,6 +20,7 @@ from ringfence_retrieval.questions import Question
 from ringfence_retrieval.reranking import Reranker, reranking
 from ringfence_retrieval.results import SearchResult
 from ringfence_retrieval.search import search, search_many
+from ringfence_retrieval.syntax import Syntax
 from ringfence_retrieval.warming import Warmed, prewarm
 
 from .answering import Answering
@@ -67,6 +68,7 @@ class Searching(Answering):
         exact: bool = False,
         at: str | None = None,
         rerank: int | None = None,
+        syntax: Syntax = "operators",
         timeout: float | None = None,
         cancel: CancelToken | None = None,
     ) -> SearchResult:
@@ -97,6 +99,8 @@ class Searching(Answering):
             rerank: How many of the best the store's reranker puts into another order, 1 to 200, at least `k`; the
                 hits are of these alone, with its scores, which `min_score` is then held to. The record names all
                 that it is shown. None for no reranking.
+            syntax: `operators`: a phrase in quotation marks must stand in every hit, its words one after the other,
+                and `contr*` stands for all words that begin so; with `vector` neither is one. `plain`: all is text.
             timeout: Seconds it may take, until nothing can stop it any more but writing the record; None for as long
                 as it takes. A scan or a model that is at work is waited for.
             cancel: Ends it from another thread.
@@ -126,6 +130,7 @@ class Searching(Answering):
             exact,
             at,
             reranking(rerank, self.__reranker),
+            syntax,
         )
         return search(self.__door, self.__subject, question, self.__embed, limit)
 
@@ -169,6 +174,7 @@ class Searching(Answering):
         exact: bool = False,
         at: str | None = None,
         rerank: int | None = None,
+        syntax: Syntax = "operators",
         timeout: float | None = None,
         cancel: CancelToken | None = None,
     ) -> tuple[SearchResult, ...]:
@@ -207,6 +213,7 @@ class Searching(Answering):
                 exact=exact,
                 at=at,
                 rerank=asked,
+                syntax=syntax,
             )
             for query in queries
         ]

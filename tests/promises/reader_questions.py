@@ -32,6 +32,17 @@ CERTIFICATE = json.dumps({"store": UNKNOWN_ID, "erasure": UNKNOWN_ID, "documents
 """Of an erasure that never was."""
 QUERIES = ("offer pump", "Meridian salary", "number1 number2 number3", "nothing of the sort", "l0 label")
 
+OPERATORS = (
+    '"offer pump"',
+    "“Meridian salary” bud*",
+    "mer* of*",
+    '"audit" "leak"',
+    '"number1 number2 number3"',
+    '"nothing of the sort" noth*',
+    'a 5" pump and **leak**',
+    '"a" b* ' * 60,
+)
+"""Questions with phrases and prefixes: of words that all may hold, that others hold alone, and that nobody does."""
 
 PAGES_MAX = 4
 FILTERS = {
@@ -101,13 +112,26 @@ def searches(reader: Reader) -> Iterator[tuple[str, bytes]]:
                 f"search {mode} where {name}",
                 bytes_of(lambda m=mode, c=chosen: reader.search("offer pump", 5, m, explain=True, **c)),
             )
+        for query in OPERATORS:
+            for syntax in ("operators", "plain"):
+                yield (
+                    f"search {mode} {syntax} {query}",
+                    bytes_of(
+                        lambda m=mode, q=query, s=syntax: reader.search(q, 6, m, syntax=s, explain=True)
+                    ),
+                )
+        yield (
+            f"search {mode} phrase of documents",
+            bytes_of(lambda m=mode: reader.search(OPERATORS[0], 6, m, **FILTERS["documents"])),
+        )
+        yield f"context {mode} phrase", bytes_of(lambda m=mode: reader.context(OPERATORS[0], mode=m))
         yield from pages(reader, mode)
         yield (
             f"search {mode} reranked",
             bytes_of(lambda m=mode: reader.search("offer pump", 4, m, rerank=6, explain=True)),
         )
         yield f"context {mode}", bytes_of(lambda m=mode: reader.context(QUERIES[0], mode=m))
-    many = ("offer", "pump", "nothing of the sort")
+    many = ("offer", "pump", "nothing of the sort", '"offer pump" sal*')
     yield (
         "search_many",
         bytes_of(lambda: [each.to_mapping() for each in reader.search_many(many, 4, explain=True)]),
@@ -133,6 +157,7 @@ def searches(reader: Reader) -> Iterator[tuple[str, bytes]]:
     for tokens_max, k in ((40, 1000), (150, 3), (0, 1)):
         yield f"context {tokens_max}", bytes_of(lambda t=tokens_max, k=k: reader.context(QUERIES[2], t, k))
     yield "search nothing", bytes_of(lambda: reader.search(" "))
+    yield "search syntax", bytes_of(lambda: reader.search("offer", syntax="lucene"))
     yield "search k", bytes_of(lambda: reader.search("offer", 0))
     yield "search language", bytes_of(lambda: reader.search("offer", language="klingon"))
 
@@ -159,6 +184,7 @@ def answers_of_times(reader: Reader) -> Iterator[tuple[str, bytes]]:
         yield f"list {at}", bytes_of(lambda t=at: reader.list(at=t))
         yield f"count {at}", bytes_of(lambda t=at: reader.count(at=t))
         yield f"search {at}", bytes_of(lambda t=at: reader.search(QUERIES[0], at=t))
+        yield f"search phrase {at}", bytes_of(lambda t=at: reader.search("off* " + OPERATORS[0], at=t))
         yield f"context {at}", bytes_of(lambda t=at: reader.context(QUERIES[0], at=t))
         yield f"why {at}", bytes_of(lambda t=at: reader.why(UNKNOWN_ID, at=t))
         yield f"text {at}", bytes_of(lambda t=at: reader.text(UNKNOWN_ID, at=t))
@@ -218,12 +244,15 @@ def commands(asker: Asker, ids: Sequence[str]) -> Iterator[list[str]]:
     for mode in MODES:
         yield ["search", "STORE", QUERIES[0], *who, *carried, "--mode", mode, "-k", "50"]
         yield ["context", "STORE", QUERIES[0], *who, *carried, "--mode", mode, "--tokens", "200"]
+        yield ["search", "STORE", OPERATORS[1], *who, *carried, "--mode", mode, "--explain"]
     for chosen in (
         ["--where", "path^=docs/", "--where", "size>3"],
         ["--since", "2026-01-05T00:00:00Z"],
         ["--min-score", "1"],
     ):
         yield ["search", "STORE", QUERIES[0], *who, *carried, *chosen]
+    yield ["search", "STORE", OPERATORS[0], *who, "--syntax", "plain", "--explain"]
+    yield ["context", "STORE", OPERATORS[0], *who, "--syntax", "plain"]
     yield ["search", "STORE", "offer", *who, "--where", "sha256=x"]
     yield ["search", "STORE", "offer", *who, "--cursor", "AAAA"]
     yield ["answer", "STORE", str(SHIPPED / "policy.csv"), "--from", UNKNOWN_ID, *who, *carried]

@@ -11,7 +11,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from typer.main import get_command
 from ringfence.cli import app
 from ringfence_governance import as_of, errors
 from ringfence_governance.labels import Label
-from ringfence_retrieval import ranking, scoring, text_scoring
+from ringfence_governance.readable_rows import ReadableRows
+from ringfence_retrieval import ranking, scoring, syntax, text_scoring
 
 from .random_firm import AGENTS, EDGES, PEOPLE, STRANGER, Asker, Firm
 from .reader_questions import COMMANDS_WITHOUT_A_STORE, MODES, bytes_of, cli_answer, commands, sdk_answers
@@ -267,13 +268,18 @@ def test_scores_and_order_are_the_same_in_a_store_with_many_hidden_passages(tmp_
         return [Page(f"{folder}/{n}.txt", "\n\n".join(text), label) for n, text in enumerate(texts)]
 
     visible, hidden = pages(OWN, "own"), pages(OTHERS, "others")
+    hidden.append(Page("others/alone.txt", "words of others alone", OTHERS))
     found = []
     for number, written in enumerate(([*visible, *hidden], visible)):
         store = SeededStore.create(tmp_path / str(number), bundle([]), "a/user:ada", seed=1)
         store.write("a/user:ada", written, step=1)
         reader = store.reader("a/user:rita")
         found.append(
-            [bytes_of(lambda m=mode, r=reader: r.search("pump leak rotor", 1000, m)) for mode in MODES]
+            [
+                bytes_of(lambda m=mode, q=query, r=reader: r.search(q, 1000, m, explain=True))
+                for query in ("pump leak rotor", '"pump leak" rotor', 'ro* "leak" s*', '"others alone" oth*')
+                for mode in MODES
+            ]
         )
         store.close()
     assert found[0] == found[1]
@@ -313,6 +319,27 @@ def says_which_ids_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def says_how_many_words_begin_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many words a prefix covers, counted over the words of everybody."""
+    honest = syntax.Wanted.to_mapping
+
+    def told(wanted: syntax.Wanted) -> dict[str, object]:
+        return {**honest(wanted), **({"words": LEAKED["rows"]} if wanted.prefixes else {})}
+
+    monkeypatch.setattr(syntax.Wanted, "to_mapping", told)
+
+
+def finds_a_phrase_in_everybodys_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A phrase that stands in a hidden passage alone is found in none, but not as one that stands nowhere."""
+    honest = ReadableRows.holding_run
+
+    def found(rows: ReadableRows, run: Sequence[str], among: object = None) -> object:
+        every = honest(rows, run, among)  # type: ignore[arg-type]
+        return np.arange(min(LEAKED["rows"], len(rows))) if not len(every) else every
+
+    monkeypatch.setattr(ReadableRows, "holding_run", found)
+
+
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -323,6 +350,8 @@ Plant = Callable[[pytest.MonkeyPatch], None]
         tells_the_publication_in_the_handle,
         breaks_ties_by_place_in_the_store,
         says_which_ids_there_are,
+        says_how_many_words_begin_so,
+        finds_a_phrase_in_everybodys_rows,
     ],
 )
 def test_a_planted_leak_is_found(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,10 @@ Mode = Annotated[
     Literal["hybrid", "vector", "text"],
     typer.Option("--mode", help="By meaning (vector), by words (text), or both."),
 ]
+Syntax = Annotated[
+    Literal["operators", "plain"],
+    typer.Option("--syntax", help='Whether "phrases" and prefix* are operators, or all is text (plain).'),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(

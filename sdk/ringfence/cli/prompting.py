@@ -28,6 +28,7 @@ from .options import (
     Reranker,
     Since,
     StorePath,
+    Syntax,
     Until,
     Via,
     Where,
@@ -62,6 +63,7 @@ def context(
         int, typer.Option("-k", metavar="N", help="How many passages are looked for, 1 to 1000.")
     ] = 50,
     mode: Mode = "hybrid",
+    syntax: Syntax = "operators",
     where: Where = None,
     since: Since = None,
     until: Until = None,
@@ -91,6 +93,7 @@ def context(
             exact=exact,
             at=at,
             rerank=rerank,
+            syntax=syntax,
             timeout=limit,
         )
     finish(

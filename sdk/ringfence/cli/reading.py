@@ -26,6 +26,7 @@ from .options import (
     Reranker,
     Since,
     StorePath,
+    Syntax,
     Until,
     Via,
     Where,
@@ -47,6 +48,7 @@ def search(
     subject: AsSubject = None,
     k: Annotated[int, typer.Option("-k", metavar="N", help="How many passages at most, 1 to 1000.")] = 10,
     mode: Mode = "hybrid",
+    syntax: Syntax = "operators",
     where: Where = None,
     since: Since = None,
     until: Until = None,
@@ -99,6 +101,7 @@ def search(
             exact=exact,
             at=at,
             rerank=rerank,
+            syntax=syntax,
             timeout=limit,
         )
     finish(
@@ -152,7 +155,9 @@ def _show(result: SearchResult, out: Console) -> None:
         decided = ", ".join(f"{name} {value}" for name, value in result.plan["thresholds"].items())
         by = f", reranked by {one_line(result.plan['reranker'])}" if "reranker" in result.plan else ""
         how = f"plan: {result.plan['name']}, rows {result.plan['rows']}, k {result.plan['k']}, {decided}{by}"
-        lines(how)(out)
+        words = [f'"{" ".join(phrase)}"' for phrase in result.plan.get("phrases", ())]
+        words += [f"{prefix}*" for prefix in result.plan.get("prefixes", ())]
+        lines(how, *(f"looked for: {one_line(', '.join(words))}" for _ in words[:1]))(out)
 
 
 def _heading(hit: Hit) -> Text:
