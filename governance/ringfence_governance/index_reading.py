@@ -9,7 +9,7 @@ Source: DESIGN.md §7; docs/decisions/0015-indexed-stores.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -21,7 +21,8 @@ from .blinding import Blinding
 from .errors import StoreCorrupt, StoreError
 from .grants import Grant
 from .ground import Ground
-from .readable_rows import ReadableRows
+from .readable_rows import Places, ReadableRows
+from .resident import ROWS_OPENED_AT_ONCE
 from .row_map import Part, parts_of
 from .segments import binary_ids
 
@@ -125,6 +126,29 @@ class IndexedRows:
             raise StoreCorrupt("the scan returned other rows than were asked for; no result leaves")
         return binary_ids(found["id"].take(np.argsort(found["_rowaddr"].to_numpy())).to_pylist())
 
+    def opened(
+        self, addresses: Addresses, atoms: npt.NDArray[np.int32]
+    ) -> Iterator[tuple[ReadableRows, Places, slice]]:
+        """Yield some rows, opened, as many together as are opened at once.
+
+        Args:
+            addresses: Ascending, with their atoms, as :meth:`holding` gave them.
+
+        Returns:
+            Rows; for each of their addresses, in order, its place among them; and which of the addresses these are.
+
+        Raises:
+            Refused, StoreCorrupt: As :meth:`nearest`.
+        """
+        block_opening.check(self._ground, self._grant)
+        for start in range(0, len(addresses), ROWS_OPENED_AT_ONCE):
+            here = slice(start, min(start + ROWS_OPENED_AT_ONCE, len(addresses)))
+            rows = self._opened(parts_of(atoms[here], addresses[here]))
+            opened, wanted = rows.ids(np.arange(len(rows))), self.ids(addresses[here], atoms[here])
+            places = np.empty(len(rows), np.intp)
+            places[np.lexsort((wanted[:, 1], wanted[:, 0]))] = np.lexsort((opened[:, 1], opened[:, 0]))
+            yield rows, places, here
+
     def _held(self, tokens: str) -> tuple[Addresses, npt.NDArray[np.int32]]:
         """Return address and atom of every row that holds one of some tokens, by address."""
         stopping.check()
@@ -148,11 +172,10 @@ class IndexedRows:
         self, addresses: Addresses, atoms: npt.NDArray[np.int32], word: str
     ) -> npt.NDArray[np.int32]:
         """Return how often each of some rows holds a word, as what is sealed says."""
-        rows = self._opened(parts_of(atoms, addresses))
-        places, counts = rows.holding(word)
-        held = np.zeros(len(rows), np.int32)
-        held[places] = counts
-        opened, wanted = rows.ids(np.arange(len(rows))), self.ids(addresses, atoms)
         found = np.zeros(len(addresses), np.int32)
-        found[np.lexsort((wanted[:, 1], wanted[:, 0]))] = held[np.lexsort((opened[:, 1], opened[:, 0]))]
+        for rows, places, here in self.opened(addresses, atoms):
+            held = np.zeros(len(rows), np.int32)
+            held_at, counts = rows.holding(word)
+            held[held_at] = counts
+            found[here] = held[places]
         return found

@@ -4,7 +4,7 @@ Promise: a plan follows from the question and the number of readable rows
 alone, never from what is resident, how fast the machine is or what else the
 store holds. Every plan gives the same answer, but for `index`, which an indexed
 store takes when the rows do not fit into memory: it may miss a row by meaning,
-and never admits or misjudges one.
+unless a phrase says which there are, and never admits or misjudges one.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def planned(
     grouped: bool = False,
     room: int | None = None,
     outright: int | None = None,
+    phrased: bool = False,
 ) -> Plan:
     """Return the plan for a question.
 
@@ -75,11 +76,12 @@ def planned(
         grouped: Whether only the best row of each document is wanted.
         room: How many may be opened at once before an index is asked; None if there is none to ask.
         outright: Up to how many rows each is scored outright, as it was measured; None if it never was.
+        phrased: Whether only rows that hold a phrase are wanted; an index misses none of those.
     """
     if rows == 0:
         return Plan("nothing", rows, k, room, outright=outright)
     if room is not None and rows > room:
-        return Plan("index", rows, k, room, complete=mode == "text", outright=outright)
+        return Plan("index", rows, k, room, complete=mode == "text" or phrased, outright=outright)
     name: PlanName = "rows with a word" if mode == "text" else "both orders"
     if mode == "vector":
         name = "every row" if grouped or rows <= every_row_max(k, outright) else "estimate first"

@@ -127,10 +127,9 @@ class Question:
 
     @property
     def needs_every_row(self) -> bool:
-        """Whether an index cannot answer it: what documents say of themselves stands in no index, nor do words in
-        their order or by how they begin."""
+        """Whether an index cannot answer it: what documents say of themselves stands in none, nor how words begin."""
         asked = self.exact or self.group_by or self.facets or self.filter is not None
-        return bool(asked or self.written.has_operators)
+        return bool(asked or self.written.prefixes)
 
     @property
     def identity(self) -> str:

@@ -211,7 +211,15 @@ def _planned(reader: GrantedReader, question: Question, count: int) -> Plan:
     wanted = start + question.k if question.rerank is None else question.rerank.top
     room = None if question.needs_every_row else reader.room
     grouped = question.group_by is not None
-    return planned(question.mode, wanted, count, grouped=grouped, room=room, outright=reader.every_row_max)
+    return planned(
+        question.mode,
+        wanted,
+        count,
+        grouped=grouped,
+        room=room,
+        outright=reader.every_row_max,
+        phrased=bool(question.written.phrases),
+    )
 
 
 def _before(question: Question, plan: Plan) -> int:

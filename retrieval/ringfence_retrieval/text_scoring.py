@@ -74,11 +74,6 @@ class WordScores:
         prefix = self._prefixes.get(term)
         return rows.holding(term) if prefix is None else rows.beginning(prefix)
 
-    @property
-    def words(self) -> Sequence[str]:
-        """The terms that are looked for, each once."""
-        return tuple(self._wanted)
-
     def add_found(
         self, term: str, places: Places, counts: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32]
     ) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import ringfence
 from ringfence.reader import Reader
-from ringfence_governance import block_opening, row_map
+from ringfence_governance import block_opening, index_reading, row_map
 from ringfence_governance.drafts import ChunkDraft, DocumentDraft
 from ringfence_governance.errors import InvalidInput
 from ringfence_governance.reading import Answer, GrantedReader
@@ -144,7 +144,7 @@ def ask(world: World, who: str, query: str, k: int = 1000, mode: Any = "text", *
     return search(world.door, subject(who), Question(query, k, mode, **more), vector)
 
 
-def agree(world: World) -> int:
+def agree(world: World, *, by_index: bool = False) -> int:
     found = 0
     for who in PEOPLE:
         for query, phrases, prefixes in QUESTIONS:
@@ -156,6 +156,8 @@ def agree(world: World) -> int:
                 assert result.matching == len(expected) or (mode == "hybrid" and not phrases)
                 assert result.complete
                 assert result.plan is not None
+                asks_index = by_index and not prefixes and result.readable
+                assert (result.plan["name"] == "index") is bool(asks_index)
                 assert [" ".join(each) for each in result.plan.get("phrases", [])] == [
                     " ".join(terms(each)) for each in phrases
                 ]
@@ -171,10 +173,12 @@ def test_hits_scores_and_order_are_those_of_looking_at_every_word(world: World) 
 def test_that_holds_when_only_a_few_rows_fit_into_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then an indexed store would ask its index, which knows neither the order of words nor how they begin."""
+    """Then an indexed store asks its index which rows hold the words, and looks at each row if it is to say how
+    words begin, which no index knows."""
     monkeypatch.setattr(row_map, "PART_ROWS_MAX", 7)
+    monkeypatch.setattr(index_reading, "ROWS_OPENED_AT_ONCE", 5)
     world.ground.resident.limit(0)
-    agree(world)
+    agree(world, by_index=world.ground.tables.mode.indexed)
 
 
 def test_pages_groups_facets_a_least_score_and_questions_together_work_as_with_words(world: World) -> None:
