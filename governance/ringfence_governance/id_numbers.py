@@ -186,7 +186,7 @@ def _halves(raw: bytes) -> tuple[Halves, Halves]:
 
 def _raw(ids: pa.Array) -> bytes:
     """Return ids in sixteen bytes each."""
-    whole = pc.all(pc.equal(pc.binary_length(ids), _DIGITS), skip_nulls=False).as_py()
+    whole = pc.all(pc.equal(pc.binary_length(ids), _DIGITS), skip_nulls=False, min_count=0).as_py()
     try:
         if not whole:
             raise ValueError
