@@ -151,7 +151,8 @@ class ReadableRows:
             wanted = (blocks << WORD_BITS) | number
             places = np.searchsorted(words.keys, wanted)
             found = np.flatnonzero(words.keys[np.minimum(places, len(words.keys) - 1)] == wanted)
-            begins, sizes = words.starts[places[found]], np.diff(words.starts)[places[found]]
+            lists = places[found]
+            begins, sizes = words.starts[lists], words.starts[lists + 1] - words.starts[lists]
             entries = np.repeat(begins - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
             rows.append(words.rows[entries] + np.repeat(shifts[found], sizes))
             counts.append(words.counts[entries])
@@ -166,7 +167,7 @@ class ReadableRows:
         for segment, blocks, shifts in zip(self._segments, self._blocks, self._shifts, strict=True):
             words = segment.words
             lists, owners = word_order.lists_of(words, blocks, prefix)
-            sizes = np.diff(words.starts)[lists]
+            sizes = words.starts[lists + 1] - words.starts[lists]
             entries = word_order.spans(words.starts[lists], sizes)
             rows.append((words.rows[entries] + np.repeat(shifts[owners], sizes)).astype(np.intp))
             counts.append(words.counts[entries])
@@ -300,6 +301,8 @@ class ReadableRows:
 
     def _gathered(self, places: Places, kind: Any, shape: tuple[int, ...], column: Any) -> Any:
         owners, rows = self._where(places)
+        if len(self._segments) == 1:
+            return column(self._segments[0])[rows]
         found = np.empty((len(places), *shape), kind)
         for number, segment in enumerate(self._segments):
             here = owners == number

@@ -56,13 +56,17 @@ class WordScores:
             The rows for which a place is kept, ascending.
         """
         held = {term: self._held(rows, term) for term in self._wanted}
-        wanted = np.arange(len(rows)) if among is None else among
-        kept = wanted if every else _both(wanted, _together([places for places, _ in held.values()]))
+        if every:
+            kept = np.arange(len(rows)) if among is None else among
+        else:
+            kept = _together([places for places, _ in held.values()])
+            kept = kept if among is None else _both(among, kept)
         for term, (places, counts) in held.items():
             self._holding[term] += len(places)
-            stays = _are_in(places, kept)
-            places, counts = places[stays], counts[stays]
-            here = np.searchsorted(kept, places)
+            if among is not None:
+                stays = _are_in(places, kept)
+                places, counts = places[stays], counts[stays]
+            here = places if every and among is None else np.searchsorted(kept, places)
             self._found[term].append(_Found(here + self._kept, counts, rows.lengths(places)))
         self._rows += len(rows)
         self._words += rows.words_total
@@ -120,7 +124,14 @@ class _Found:
 
 
 def _together(places: Sequence[Places]) -> Places:
-    return np.unique(np.concatenate(places)) if places else np.zeros(0, np.intp)
+    """Return all places of some lists that ascend, each once, ascending."""
+    if not places:
+        return np.zeros(0, np.intp)
+    # Stable: it merges what is in order already.
+    every = np.sort(np.concatenate(places), kind="stable")
+    first = np.ones(len(every), np.bool_)
+    np.not_equal(every[1:], every[:-1], out=first[1:])
+    return every[first]
 
 
 def _both(some: Places, others: Places) -> Places:
