@@ -72,8 +72,8 @@ RECORD = ("digests of what is given", "make the record", "write the record", "sy
 
 HEAD = """# Benchmark: the hot path
 
-Made by `make bench-peers` (`python -m bench.hot_path`) from [bench/results](../bench/results/hot-path.json);
-`python -m bench.hot_path --render` makes this page from that file again. Do not edit it by hand.
+Made by {command} from [bench/results](../bench/results/{results});
+`python -m bench.hot_path{size} --render` makes this page from that file again. Do not edit it by hand.
 
 **Machine.** {machine} Load average after the run {load_after}.
 
@@ -124,7 +124,7 @@ class Clocks:
 
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
-    command = _command("")
+    command = _command(million=False)
     parser = command.parser()
     parser.add_argument(
         "--size",
@@ -136,11 +136,12 @@ def main() -> None:
     given = parser.parse_args()
     if given.quick:
         given.size, given.questions = 1000, 3
-    command = _command("-million") if given.size >= MILLION else command
+    command = _command(million=given.size >= MILLION)
     command.carry_out(given, lambda: _measured(given))
 
 
-def _command(ending: str) -> Command:
+def _command(*, million: bool) -> Command:
+    ending = "-million" if million else ""
     results, made = f"hot-path{ending}.json", f"bench-hot-path{ending}.md"
     return Command("python -m bench.hot_path", __doc__, results, made, page)
 
@@ -244,7 +245,14 @@ def _functions(ask: Callable[[int], None], count: int) -> list[dict[str, Any]]:
 def page(found: Mapping[str, Any]) -> str:
     """Return the page of a result file."""
     machine, readers, settings = found["machine"], found["readers"], found["settings"]
+    million = settings["rows"] >= MILLION
+    size = f" --size {settings['rows']}" if million else ""
     head = HEAD.format(
+        command=f"`python -m bench.hot_path{size}`"
+        if million
+        else "`make bench-peers` (`python -m bench.hot_path`)",
+        results=_command(million=million).results,
+        size=size,
         machine=machine_line(machine),
         load_after=machine["load_after"],
         authorisation_max=AUTHORISATION_US_MAX,

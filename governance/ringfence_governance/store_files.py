@@ -227,6 +227,10 @@ def _migrate_keys(
         with catalog.write() as connection:
             labels = catalog_labels.load(catalog, connection).entries.values()
             key_migration.migrate(former, ambient, labels)
+    except KeyUnavailable:
+        # Somebody else brought it there between the look at its format and that at its keys.
+        if key_migration.is_former(former.path):
+            raise
     finally:
         former.close()
 

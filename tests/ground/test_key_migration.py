@@ -13,6 +13,7 @@ import pytest
 from ringfence_governance import key_file
 from ringfence_governance.errors import KeyUnavailable, RingfenceError, StoreCorrupt
 from ringfence_governance.key_file import FILE_NAME, MasterKey
+from ringfence_governance.key_migration import FormerKeys
 
 from .former_keys import turn_back
 from .policy_files import BOB, DORA, HAL, OWN, OWN_LABELS, PAYROLL, STAFF
@@ -101,6 +102,25 @@ def test_two_that_open_it_at_once_migrate_it_once(former: World) -> None:
     for world in worlds:
         assert set(world.see(HAL).texts) == TEXTS
         world.door.close()
+
+
+def test_who_finds_it_migrated_since_he_looked_opens_it(
+    former: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, opened = FormerKeys.store_key, []
+
+    def overtaken(keys: FormerKeys, purpose: str) -> bytes:
+        if not opened:
+            monkeypatch.setattr(FormerKeys, "store_key", whole)
+            opened.append(open_world(former.folder))
+        return whole(keys, purpose)
+
+    monkeypatch.setattr(FormerKeys, "store_key", overtaken)
+    world = open_world(former.folder)
+    assert opened
+    assert set(world.see(HAL).texts) == set(opened[0].see(HAL).texts) == TEXTS
+    for each in (world, *opened):
+        each.door.close()
 
 
 def test_a_label_key_that_does_not_open_stops_it_whole(former: World) -> None:
