@@ -31,7 +31,7 @@ from .quantised import quantised
 from .readable_rows import ReadableRows, SealedPassage
 from .resident import batches
 from .row_map import Part
-from .rows import cell, keyring, refuse_erased
+from .rows import cell, cells, keyring, refuse_erased
 from .segments import Segment, binary_ids, word_lists
 
 KEPT_THROUGH = frozenset({NEW_LABEL, "policy", "publication", thresholds.SETTING})
@@ -242,13 +242,10 @@ def _opened(
     for row, (chunk_id, document_id, atom, vector, words, span) in enumerate(zip(*columns, strict=True)):
         stopping.check()
         cipher = keys.cipher(document_id, atom)
-
-        def place(column: str, chunk_id: str = chunk_id, document_id: str = document_id) -> bytes:
-            return cell(ground.store_id, "chunks", document_id, chunk_id, column)
-
-        vectors.append(cipher.open(vector, place("vector")))
-        terms.append(json.loads(cipher.open_packed(words, place("terms"))))
-        opened = json.loads(cipher.open_packed(span, place("metadata")))
+        vector_at, words_at, span_at = cells(ground.store_id, "chunks", document_id, chunk_id, OPENED)
+        vectors.append(cipher.open(vector, vector_at))
+        terms.append(json.loads(cipher.open_packed(words, words_at)))
+        opened = json.loads(cipher.open_packed(span, span_at))
         spans[row] = opened["start"], opened["end"]
     return np.frombuffer(b"".join(vectors), "<f4").astype(np.float32).reshape(len(terms), -1), terms, spans
 

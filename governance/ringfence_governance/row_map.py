@@ -198,7 +198,7 @@ class FragmentFacts:
     number: int
     signature: str
     content: str
-    rows: int = 0
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)

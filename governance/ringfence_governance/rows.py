@@ -8,7 +8,7 @@ atoms and no other. A row that does not open is an error, never skipped.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from .grants import Grant
 from .ground import Ground
 from .keyrings import Keyring
 from .labels import LabelEntry
-from .seal import place
+from .seal import place, places
 
 DOCUMENT_COLUMN = {"documents": "id", "chunks": "document_id"}
 """Where a row names its document."""
@@ -280,6 +280,11 @@ def _open(
 def cell(store_id: str, table: str, document_id: str, row_id: str, column: str) -> bytes:
     """Return the place a sealed value is bound to."""
     return place("cell", store_id, table, document_id, row_id, column)
+
+
+def cells(store_id: str, table: str, document_id: str, row_id: str, columns: Iterable[str]) -> list[bytes]:
+    """Return the places of several sealed values of one row, each as :func:`cell` gives it."""
+    return places("cell", store_id, table, document_id, row_id, last=columns)
 
 
 def _vectors(ground: Ground, keys: Keyring, found: list[dict[str, Any]]) -> npt.NDArray[np.float32]:

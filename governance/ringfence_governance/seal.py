@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import os
 import zlib
+from collections.abc import Iterable
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -88,6 +89,12 @@ class Cipher:
 def place(*parts: str | int) -> bytes:
     """Return the byte string that names one place: every part with its length, so none can shift."""
     return _DOMAIN + b"".join([_sized(part) if type(part) is str else _sized(str(part)) for part in parts])
+
+
+def places(*parts: str | int, last: Iterable[str]) -> list[bytes]:
+    """Return the names of places that differ in their last part alone, each as :func:`place` gives it."""
+    shared = place(*parts)
+    return [shared + _sized(each) for each in last]
 
 
 @lru_cache(maxsize=4096)

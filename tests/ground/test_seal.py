@@ -12,7 +12,7 @@ import pytest
 
 from ringfence_governance import key_file, seal
 from ringfence_governance.errors import StoreCorrupt
-from ringfence_governance.rows import cell
+from ringfence_governance.rows import cell, cells
 from ringfence_governance.seal import NONCE_BYTES, OVERHEAD_BYTES, Cipher, derive_from_all, digest, place
 
 from .worlds import World, subject
@@ -96,6 +96,12 @@ def test_a_value_that_unpacks_beyond_the_bound_is_refused(monkeypatch: pytest.Mo
 def test_the_parts_of_a_place_cannot_shift_into_each_other() -> None:
     parts = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("", "abc"), ("a", "b", "c"), (1, 23), (12, 3)]
     assert len({place(*some) for some in parts}) == len(parts)
+
+
+def test_the_places_of_one_row_are_those_of_each_of_its_columns() -> None:
+    row = ("0" * 32, "chunks", "1" * 32, "2" * 32)
+    columns = ("vector", "terms", "metadata")
+    assert cells(*row, columns) == [cell(*row, column) for column in columns]
 
 
 def test_the_parts_of_a_digest_cannot_shift_into_each_other() -> None:
