@@ -1,4 +1,4 @@
-"""Read wrapped keys out of their database, and keep those of a few documents until anything is committed there.
+"""Read wrapped keys out of their database, and keep them until anything is committed there.
 
 Promise: what is kept is used only while nobody committed to the database since it was read, so that a key that was
 destroyed opens nothing in the next question either. So is a document's key that was opened: it is found again by its
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
@@ -26,9 +26,9 @@ from .labels import LabelEntry
 from .seal import Cipher, derive_from_all, place
 
 FEW_KEYS = 200
-"""Up to this many keys are looked up one by one, and kept; more are read in one scan."""
+"""Up to this many keys are looked up one by one; more are read in one scan."""
 DOCUMENTS_KEPT = 20_000
-"""If there are more, all are let go."""
+"""If there would be more, all that are kept are let go. One takes 3 KiB with its cipher."""
 
 LabelRow = tuple[int, bytes]
 """A label's key: the generation it is wrapped under, and the wrap."""
@@ -173,13 +173,15 @@ class KeptWraps:
         found = read()
         with self._lock:
             # What was read is at least as new as the mark; if it is newer, the next mark is another.
-            if self._mark == mark:
-                if len(self._documents) + len(found.documents) > DOCUMENTS_KEPT:
-                    self._forget(mark)
-                self._labels.update(found.labels)
-                self._documents.update(found.documents)
-                self._ciphers.update(found.ciphers)
-        return found
+            if self._mark != mark or len(found.documents) > DOCUMENTS_KEPT:
+                return found
+            if len(self._documents) + len(found.documents) > DOCUMENTS_KEPT:
+                self._forget(mark)
+            self._labels.update(found.labels)
+            self._documents.update(found.documents)
+            self._ciphers.update(found.ciphers)
+            # What is opened now is kept too.
+            return replace(found, opened=self._opened)
 
     def clear(self) -> None:
         """Let everything go."""

@@ -303,8 +303,7 @@ class KeyStore:
         def read() -> Wraps:
             return self._read(lambda connection: self._wraps(connection, lookups, ids))
 
-        few = ids is not None and max(len(ids), len(lookups)) <= kept_wraps.FEW_KEYS
-        wraps = self._kept.of(lookups, ids, read) if few and ids is not None else read()
+        wraps = read() if ids is None else self._kept.of(lookups, ids, read)
         keys = wraps.label_keys(self._store_id, wanted, lookups)
         return Keyring(self._store_id, keys, wraps.under(keys), opened=wraps.opened)
 

@@ -10,11 +10,12 @@ import os
 import re
 
 from .errors import InvalidInput
+from .machine_memory import memory_bytes
 
 MEMORY_VARIABLE = "RINGFENCE_MEMORY"
 """What opened rows may take if the one who opens the store says nothing."""
 SHARE_OF_MEMORY = 4
-"""Without a setting a quarter of the machine's memory."""
+"""Without a setting a quarter of the memory that the process may have."""
 UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 BYTES_MIN = 1 << 20
 """Less would open every question's rows one block at a time."""
@@ -38,7 +39,7 @@ def budget(memory: int | str | None) -> int:
 
 def memory_share() -> int:
     """Return the bytes that opened rows may take where nothing is said: a share of the machine's memory."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // SHARE_OF_MEMORY
+    return memory_bytes() // SHARE_OF_MEMORY
 
 
 def _bytes(memory: object, name: str) -> int:

@@ -21,6 +21,7 @@ from typing import NoReturn
 import numpy as np
 
 from .atom_sets import AtomSet
+from .machine_memory import give_back
 from .memory_budget import memory_share
 from .readable_rows import ReadableRows
 from .row_map import Part
@@ -28,6 +29,8 @@ from .segments import Segment, joined
 from .stopping import holding
 
 ROWS_OPENED_AT_ONCE = 8_192
+MANY_ROWS = 4_096
+"""After so many were opened at once, what that freed goes back to the machine."""
 SEGMENTS_MAX = 4
 """So many stay apart; more are joined, since each costs every question a little."""
 VIEWS_KEPT = 64
@@ -150,15 +153,21 @@ class Resident:
         """Set the budget, in bytes, and let go what is beyond it."""
         with self._lock:
             self._budget = budget
+            before = self.size
             if not self.may_lend(self.lent):
                 self._take_back()
             self._make_room(0, frozenset())
+            if self.size < before:
+                give_back()
 
     def clear(self) -> None:
         """Let everything go."""
         with self._lock:
+            held = bool(self._blocks)
             self._blocks.clear()
             self._views.clear()
+            if held:
+                give_back()
 
     def hold_to(self, sequence: int, version: int, current: Callable[[int], frozenset[bytes] | None]) -> None:
         """Let go what does not stand any more, if the store is not as it was at the last call.
@@ -256,6 +265,8 @@ class Resident:
             self._keep(opener(batch))
         if missing:
             self._join_small()
+            if sum(map(len, missing)) >= MANY_ROWS:
+                give_back()
         by_segment: dict[int, tuple[Segment, list[int]]] = {}
         for part in parts:
             held = self._blocks[part.identity]

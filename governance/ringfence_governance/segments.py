@@ -154,11 +154,15 @@ def _sorted_lists(
     starts: npt.NDArray[np.int64],
     words: npt.NDArray[np.unsignedinteger[Any]],
 ) -> WordLists:
-    blocks = np.searchsorted(starts, rows, side="right") - 1
-    every = (blocks.astype(np.int64) << WORD_BITS) | numbers
-    order = np.lexsort((rows, every))
-    keys, firsts = np.unique(every[order], return_index=True)
-    lists = np.append(firsts, len(every)).astype(np.int64)
+    """Return the word lists of entries of which those of one word in one block are in the order of their rows."""
+    every = np.searchsorted(starts, rows, side="right") - 1
+    every <<= WORD_BITS
+    every |= numbers
+    order = np.argsort(every, kind="stable")
+    every = every[order]
+    firsts = np.flatnonzero(np.diff(every, prepend=-1))
+    keys, lists = every[firsts], np.append(firsts, len(every))
+    del every
     begins = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     return WordLists(vocabulary, keys, lists, rows[order], counts[order], lengths, begins, words)
 

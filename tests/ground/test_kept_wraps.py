@@ -57,8 +57,6 @@ def test_a_key_that_was_opened_is_not_opened_again(
     filled: World, project: tuple[LabelEntry, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry, document = project
-    # The first time it was read, and not kept yet.
-    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
     monkeypatch.setattr(Cipher, "open", lambda *_: pytest.fail("a key was opened"))
     assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
 
@@ -111,7 +109,21 @@ def test_when_too_many_are_kept_all_are_let_go(
     monkeypatch.setattr(key_store.kept_wraps, "DOCUMENTS_KEPT", 1)
     entry, document = project
     kept = filled.ground.keys._kept
-    filled.ground.keys.keyring([entry], [document, "0" * 32])
-    assert len(kept._documents) <= 2
     filled.ground.keys.keyring([entry], ["1" * 32])
     assert set(kept._documents) == {"1" * 32}
+    # More than may be kept are not, and nothing that is has to go for them.
+    filled.ground.keys.keyring([entry], [document, "0" * 32])
+    assert set(kept._documents) == {"1" * 32}
+
+
+def test_keys_that_are_read_in_one_scan_are_kept_too(
+    filled: World, project: tuple[LabelEntry, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks open the passages of hundreds of documents at once; the first hits are among them."""
+    entry, document = project
+    filled.ground.keys._kept.clear()
+    monkeypatch.setattr(key_store.kept_wraps, "FEW_KEYS", 0)
+    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+    monkeypatch.setattr(KeyStore, "_read", lambda *_: pytest.fail("the database was read"))
+    monkeypatch.setattr(Cipher, "open", lambda *_: pytest.fail("a key was opened"))
+    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
