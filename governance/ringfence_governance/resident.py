@@ -33,6 +33,12 @@ MANY_ROWS = 4_096
 """After so many were opened at once, what that freed goes back to the machine."""
 SEGMENTS_MAX = 4
 """So many stay apart; more are joined, since each costs every question a little."""
+TIMES_LARGER = 4
+"""A segment this many times larger than others together is not copied to join them."""
+JOINED_SHARE = 4
+"""No more than one in so many parts of the budget is put together: it stands twice meanwhile."""
+JOINED_BYTES_MAX = 1 << 29
+"""Nor more than this: where a row goes, its segment is made anew without it, which takes up to a second."""
 VIEWS_KEPT = 64
 LENT_SHARE = 2
 """One in so many parts of the budget may be lent to something else."""
@@ -330,18 +336,12 @@ class Resident:
                 self._replace([segment], joined([(segment, left)]))
 
     def _join_small(self) -> None:
-        """Join segments until few are left, none of them so large that copying it would need much more memory."""
-        segments = sorted(self._segments(), key=lambda segment: segment.size)
-        if len(segments) <= SEGMENTS_MAX:
-            return
-        taken: list[Segment] = []
-        size = 0
-        for segment in segments:
-            size += segment.size
-            if taken and size > self._budget // 2:
-                break
-            taken.append(segment)
-        if len(taken) > 1:
+        """Join segments of like size until few are left, so that one that is new has no large one copied."""
+        while len(segments := sorted(self._segments(), key=lambda segment: segment.size)) > SEGMENTS_MAX:
+            size_max = min(self._budget // JOINED_SHARE, JOINED_BYTES_MAX)
+            taken = segments[alike([each.size for each in segments], size_max)]
+            if not taken:
+                return
             self._replace(taken, joined([(each, range(len(each.blocks))) for each in taken]))
             self._views.clear()
 
@@ -357,6 +357,22 @@ class Resident:
 
     def _segments(self) -> list[Segment]:
         return list({id(held.segment): held.segment for held in self._blocks.values()}.values())
+
+
+def alike(sizes: Sequence[int], size_max: int) -> slice:
+    """Return which segments, by their sizes in ascending order, to join next; none if each stands apart from the last.
+
+    Args:
+        size_max: Of what comes of it.
+    """
+    for first in range(len(sizes) - 1):
+        last, whole = first + 1, sizes[first]
+        while last < len(sizes) and sizes[last] <= min(TIMES_LARGER * whole, size_max - whole):
+            whole += sizes[last]
+            last += 1
+        if last - first > 1:
+            return slice(first, last)
+    return slice(0)
 
 
 def batches(parts: Sequence[Part]) -> Iterator[list[Part]]:

@@ -23,6 +23,7 @@ from .quantised import Quantised
 
 WORD_BITS = 32
 """A place in the word lists is (number of the block << 32) | number of the word."""
+WORD_MASK = (1 << WORD_BITS) - 1
 ID_DIGITS = 32
 BYTES_PER_WORD = 120
 """What one word of a segment's vocabulary takes, about."""
@@ -181,9 +182,9 @@ def joined(taken: Iterable[tuple[Segment, Sequence[int]]]) -> Segment:
     pieces = [(segment, number) for segment, numbers in taken for number in numbers]
     # An identity begins with its atom.
     pieces.sort(key=lambda piece: piece[0].blocks[piece[1]])
-    spans = [(segment, slice(*segment.starts[number : number + 2].tolist())) for segment, number in pieces]
-    sizes = [span.stop - span.start for _, span in spans]
+    sizes = [segment.starts[number + 1] - segment.starts[number] for segment, number in pieces]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    spans = _spans(pieces)
     documents, document_of = _joined_documents(spans)
     return Segment(
         blocks=tuple(segment.blocks[number] for segment, number in pieces),
@@ -206,6 +207,17 @@ def joined(taken: Iterable[tuple[Segment, Sequence[int]]]) -> Segment:
     )
 
 
+def _spans(pieces: Sequence[tuple[Segment, int]]) -> list[tuple[Segment, slice]]:
+    """Return the rows of some blocks, those of blocks that lie side by side together."""
+    spans: list[tuple[Segment, slice]] = []
+    for segment, number in pieces:
+        start, stop = segment.starts[number : number + 2].tolist()
+        if spans and spans[-1][0] is segment and spans[-1][1].stop == start:
+            start = spans.pop()[1].start
+        spans.append((segment, slice(start, stop)))
+    return spans
+
+
 def _joined_documents(spans: Sequence[tuple[Segment, slice]]) -> tuple[pa.Table, npt.NDArray[np.int32]]:
     tables, places, before = [], [], 0
     for segment, span in spans:
@@ -218,22 +230,22 @@ def _joined_documents(spans: Sequence[tuple[Segment, slice]]) -> tuple[pa.Table,
 
 def _joined_lists(pieces: Sequence[tuple[Segment, int]], starts: npt.NDArray[np.int64]) -> WordLists:
     vocabulary: dict[str, int] = {}
-    names = {id(segment): list(segment.words.vocabulary) for segment, _ in pieces}
+    taken: dict[int, tuple[Segment, list[int]]] = {}
+    for segment, number in pieces:
+        taken.setdefault(id(segment), (segment, []))[1].append(number)
+    known = {place: _renumbered(segment, blocks, vocabulary) for place, (segment, blocks) in taken.items()}
     numbers, rows, counts, lengths, order = [], [], [], [], []
     for (segment, number), start in zip(pieces, starts.tolist(), strict=False):
-        words, begin = segment.words, int(segment.starts[number])
-        first, last = np.searchsorted(words.keys, [number << WORD_BITS, (number + 1) << WORD_BITS])
-        old = words.keys[first:last] & ((1 << WORD_BITS) - 1)
-        held = map(names[id(segment)].__getitem__, old.tolist())
-        new = np.asarray([vocabulary.setdefault(word, len(vocabulary)) for word in held], np.int64)
+        words, (new, bounds) = segment.words, known[id(segment)]
+        begin, end = segment.starts[number : number + 2].tolist()
+        first, last = bounds[number : number + 2].tolist()
         here = slice(int(words.starts[first]), int(words.starts[last]))
-        numbers.append(np.repeat(new, np.diff(words.starts[first : last + 1])))
+        sizes = np.diff(words.starts[first : last + 1])
+        numbers.append(np.repeat(new[words.keys[first:last] & WORD_MASK], sizes))
         rows.append(words.rows[here] + np.int32(start - begin))
         counts.append(words.counts[here])
-        end = int(segment.starts[number + 1])
         lengths.append(words.lengths[begin:end])
-        spoken = words.order[int(words.begins[begin]) : int(words.begins[end])]
-        order.append(new[np.searchsorted(old, spoken)].astype(np.uint32))
+        order.append(new[words.order[int(words.begins[begin]) : int(words.begins[end])]])
     return _sorted_lists(
         vocabulary,
         np.concatenate(numbers),
@@ -243,6 +255,28 @@ def _joined_lists(pieces: Sequence[tuple[Segment, int]], starts: npt.NDArray[np.
         starts,
         np.concatenate(order).astype(_narrow(vocabulary)),
     )
+
+
+def _renumbered(
+    segment: Segment, blocks: Sequence[int], vocabulary: dict[str, int]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Give the words of some blocks their numbers in another vocabulary, which gets those it lacks and no other.
+
+    Returns:
+        By its old number each word's new one; and where each block's lists begin, and where the last one's end.
+    """
+    words, count = segment.words, len(segment.blocks)
+    bounds = np.searchsorted(words.keys, np.arange(count + 1, dtype=np.int64) << WORD_BITS)
+    taken, held = np.zeros(count, np.bool_), np.zeros(len(words.vocabulary), np.bool_)
+    taken[blocks] = True
+    held[words.keys[np.repeat(taken, np.diff(bounds))] & WORD_MASK] = True
+    new = np.zeros(len(held), np.int32)
+    new[held] = [
+        vocabulary.setdefault(word, len(vocabulary))
+        for word, wanted in zip(words.vocabulary, held.tolist(), strict=True)
+        if wanted
+    ]
+    return new, bounds
 
 
 def _arrays(held: Any) -> list[npt.NDArray[Any]]:

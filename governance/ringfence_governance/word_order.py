@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from . import stopping
 from .prefixes import Prefix
-from .segments import WORD_BITS, WordLists
+from .segments import WORD_BITS, WORD_MASK, WordLists
 
 WORDS_AT_ONCE = 1 << 20
 """About so many words of rows are looked at together."""
@@ -75,7 +75,7 @@ def lists_of(lists: WordLists, blocks: _Numbers, prefix: Prefix) -> tuple[_Numbe
     firsts = np.searchsorted(lists.keys, blocks << WORD_BITS)
     sizes = np.searchsorted(lists.keys, (blocks + 1) << WORD_BITS) - firsts
     every = spans(firsts, sizes)
-    kept = covered[lists.keys[every] & ((1 << WORD_BITS) - 1)]
+    kept = covered[lists.keys[every] & WORD_MASK]
     return every[kept], np.repeat(np.arange(len(blocks)), sizes)[kept]
 
 
