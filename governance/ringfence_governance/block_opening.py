@@ -189,7 +189,7 @@ def _standing(ground: Ground, last: int, version: int) -> frozenset[bytes] | Non
     with ground.catalog.read() as connection:
         if connection.execute(other.limit(1)).scalar() is not None:
             return None
-    return frozenset(part.identity for part in ground.tables.parts("chunks", version, None))
+    return ground.tables.identities("chunks", version)
 
 
 def _ordered(found: pa.Table, parts: Sequence[Part]) -> tuple[pa.Table, npt.NDArray[np.int64]]:

@@ -103,9 +103,13 @@ class LanceTables:
         """Return how many rows carry one of `atoms`."""
         return self.map_of(name, version).count(AtomSet.of(atoms))
 
-    def parts(self, name: str, version: int, atoms: AtomSet | None) -> tuple[Part, ...]:
-        """Return where the rows of some atoms lie, by atom and fragment; None for all atoms, to compare identities."""
+    def parts(self, name: str, version: int, atoms: AtomSet) -> tuple[Part, ...]:
+        """Return where the rows of some atoms lie, by atom and fragment."""
         return self.map_of(name, version).parts(atoms)
+
+    def identities(self, name: str, version: int) -> frozenset[bytes]:
+        """Return the identities of all parts there are, of whatever atom."""
+        return self.map_of(name, version).identities()
 
     def scan_parts(self, name: str, version: int, parts: Sequence[Part], columns: Sequence[str]) -> pa.Table:
         """Return the rows of some parts of one table version, in no particular order, with `_rowaddr`.

@@ -68,13 +68,14 @@ NO_ROWS = FragmentColumns(np.zeros(0, np.uint32), np.zeros(0, np.int32))
 class FragmentRows:
     """The rows of one fragment, by atom."""
 
-    __slots__ = ("_content", "_lengths", "_words", "atoms", "number", "offsets", "starts")
+    __slots__ = ("_content", "_identities", "_lengths", "_words", "atoms", "number", "offsets", "starts")
 
     def __init__(self, number: int, content: str, columns: FragmentColumns) -> None:
         offsets, atoms = columns.offsets, columns.atoms
         order = np.lexsort((offsets, atoms))
         self.number = np.uint64(number << 32)
         self._content = content.encode()
+        self._identities: dict[int, tuple[bytes, ...]] = {}
         self.offsets = offsets[order]
         self.atoms, starts = np.unique(atoms[order], return_index=True)
         self.starts = np.append(starts, len(order)).astype(np.int64)
@@ -103,20 +104,30 @@ class FragmentRows:
 
     def parts(self, place: int) -> list[Part]:
         """Return its rows of its atom number `place`, at most :data:`PART_ROWS_MAX` in each."""
-        addresses = self.addresses(place)
-        pieces = [
-            addresses[start : start + PART_ROWS_MAX] for start in range(0, len(addresses), PART_ROWS_MAX)
+        atom, identities = int(self.atoms[place]), self.identities(place)
+        return [
+            Part(atom, each, addresses)
+            for each, addresses in zip(identities, self._pieces(place), strict=True)
         ]
-        return [self._part(int(self.atoms[place]), piece) for piece in pieces]
 
-    def _part(self, atom: int, addresses: npt.NDArray[np.uint64]) -> Part:
-        return _part(atom, self._content, addresses)
+    def identities(self, place: int) -> tuple[bytes, ...]:
+        """Return the identities of :meth:`parts`; made once, since neither rows nor content ever change."""
+        found = self._identities.get(place)
+        if found is None:
+            atom = int(self.atoms[place])
+            found = tuple(_identity(atom, self._content, piece) for piece in self._pieces(place))
+            self._identities[place] = found
+        return found
+
+    def _pieces(self, place: int) -> list[npt.NDArray[np.uint64]]:
+        addresses = self.addresses(place)
+        return [addresses[start : start + PART_ROWS_MAX] for start in range(0, len(addresses), PART_ROWS_MAX)]
 
 
-def _part(atom: int, content: bytes, addresses: npt.NDArray[np.uint64]) -> Part:
+def _identity(atom: int, content: bytes, addresses: npt.NDArray[np.uint64]) -> bytes:
     made = hashlib.blake2b(content, digest_size=16)
     made.update(addresses.tobytes())
-    return Part(atom, atom.to_bytes(4, "big") + made.digest(), addresses)
+    return atom.to_bytes(4, "big") + made.digest()
 
 
 def parts_of(atoms: npt.NDArray[np.int32], addresses: npt.NDArray[np.uint64]) -> tuple[Part, ...]:
@@ -129,7 +140,10 @@ def parts_of(atoms: npt.NDArray[np.int32], addresses: npt.NDArray[np.uint64]) ->
     order = np.lexsort((addresses, atoms))
     found, starts = np.unique(atoms[order], return_index=True)
     pieces = np.split(addresses[order], starts[1:]) if len(found) else []
-    return tuple(_part(int(atom), b"", piece) for atom, piece in zip(found, pieces, strict=True))
+    return tuple(
+        Part(atom, _identity(atom, b"", piece), piece)
+        for atom, piece in zip(found.tolist(), pieces, strict=True)
+    )
 
 
 class TableRows:
@@ -173,15 +187,24 @@ class TableRows:
         found = [fragment.addresses(place) for fragment in self.fragments for place in fragment.places(atoms)]
         return np.concatenate(found) if found else np.zeros(0, np.uint64)
 
-    def parts(self, atoms: AtomSet | None) -> tuple[Part, ...]:
-        """Return the rows of `atoms`, by atom, then by fragment; None for all atoms."""
+    def parts(self, atoms: AtomSet) -> tuple[Part, ...]:
+        """Return the rows of `atoms`, by atom, then by fragment."""
         found = [
             part
             for fragment in self.fragments
-            for place in (range(len(fragment.atoms)) if atoms is None else fragment.places(atoms))
-            for part in fragment.parts(int(place))
+            for place in fragment.places(atoms).tolist()
+            for part in fragment.parts(place)
         ]
         return tuple(sorted(found, key=lambda part: part.atom))
+
+    def identities(self) -> frozenset[bytes]:
+        """Return the identities of the parts of all atoms."""
+        return frozenset(
+            identity
+            for fragment in self.fragments
+            for place in range(len(fragment.atoms))
+            for identity in fragment.identities(place)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def unfiltered(filled: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """One whose mask lets every row through."""
     version = filled.ground.moment().publication.versions["chunks"]
     every = filled.ground.tables.map_of("chunks", version)
-    atoms = AtomSet.of(part.atom for part in every.parts(None))
+    atoms = AtomSet.of(filled.ground.moment().table.entries)
     whole = serialize_row_addrs(every.addresses(atoms).tolist())
     monkeypatch.setattr(LanceTables, "_mask", lambda *_: whole)
     return filled
