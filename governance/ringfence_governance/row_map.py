@@ -15,6 +15,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ SETS_COUNTED = 256
 """Of so many sets of atoms it is kept how many rows they have."""
 PART_ROWS_MAX = 16_384
 """Rows of one part; an atom with more of them in a fragment has several. Bounds what must be in memory at once."""
+PART_ROWS_MIN = 2_048
+"""Of one that another follows. One in so many rows may end a part."""
+MIXING = np.uint32(0x9E3779B1)
+"""Spreads the places of rows, so that which of them end a part does not go with how they came (Knuth, 6.4)."""
 MAPS_KEPT = 8
 """How many maps of table versions are kept; what they share is held once."""
 
@@ -120,8 +125,19 @@ class FragmentRows:
         return found
 
     def _pieces(self, place: int) -> list[npt.NDArray[np.uint64]]:
+        """Return its rows in pieces that end where a row says so, not after so many: all others stay if one goes."""
         addresses = self.addresses(place)
-        return [addresses[start : start + PART_ROWS_MAX] for start in range(0, len(addresses), PART_ROWS_MAX)]
+        mixed = (addresses.astype(np.uint32) * MIXING).astype(np.uint64) * np.uint64(PART_ROWS_MIN)
+        ends = np.flatnonzero(mixed < 1 << 32) + 1
+        bounds = [0]
+        for end in [*ends.tolist(), len(addresses)]:
+            while end - bounds[-1] > PART_ROWS_MAX:
+                bounds.append(bounds[-1] + PART_ROWS_MAX)
+            if end - bounds[-1] >= PART_ROWS_MIN:
+                bounds.append(end)
+        if bounds[-1] < len(addresses):
+            bounds.append(len(addresses))
+        return [addresses[start:end] for start, end in pairwise(bounds)]
 
 
 def _identity(atom: int, content: bytes, addresses: npt.NDArray[np.uint64]) -> bytes:

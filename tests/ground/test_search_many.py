@@ -55,6 +55,8 @@ def test_together_they_get_it_with_one_grant_and_rows_are_gone_through_once(
     stocked: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row_map, "PART_ROWS_MAX", 7)
+    # The parts of fragments that were looked at are known.
+    monkeypatch.setattr(stocked.ground.tables, "_map", row_map.RowMap())
     before = stocked.ground.resident.budget
     search(stocked.door, subject(HAL), Question("pump"), vector)
     stocked.ground.resident.limit(stocked.ground.resident.size // 4)
