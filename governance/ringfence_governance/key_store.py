@@ -265,15 +265,9 @@ class KeyStore:
 
     def wraps_of(self, document_ids: Collection[str]) -> list[WrappedKey]:
         """Return every wrapped key of some documents, whatever atom it is for."""
-        wanted = set(document_ids)
         with self._database.read() as connection:
-            if len(wanted) <= kept_wraps.FEW_KEYS:
-                rows = connection.execute(
-                    select(*schema.document_keys.c).where(schema.document_keys.c.document_id.in_(wanted))
-                ).all()
-            else:
-                rows = connection.execute(select(*schema.document_keys.c)).all()
-        return [WrappedKey(*row) for row in rows if row.document_id in wanted]
+            found = kept_wraps.document_rows(connection, set(document_ids))
+        return [key for keys in found.values() for key in keys]
 
     def pairs(self) -> set[tuple[str, int]]:
         """Return (document id, atom) of every wrapped document key."""
