@@ -244,8 +244,9 @@ def _opened(
         cipher = keys.cipher(document_id, atom)
         vector_at, words_at, span_at = cells(ground.store_id, "chunks", document_id, chunk_id, OPENED)
         vectors.append(cipher.open(vector, vector_at))
-        terms.append(json.loads(cipher.open_packed(words, words_at)))
-        opened = json.loads(cipher.open_packed(span, span_at))
+        # As text: told bytes, json looks first for how they are encoded.
+        terms.append(json.loads(cipher.open_packed(words, words_at).decode()))
+        opened = json.loads(cipher.open_packed(span, span_at).decode())
         spans[row] = opened["start"], opened["end"]
     return np.frombuffer(b"".join(vectors), "<f4").astype(np.float32).reshape(len(terms), -1), terms, spans
 

@@ -10,9 +10,9 @@ Source: docs/decisions/0013-resident-blocks.md.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
@@ -122,33 +122,35 @@ def word_lists(terms: Sequence[Sequence[str]], starts: npt.NDArray[np.int64]) ->
         terms: The words of each row, repeated as they occur.
         starts: Where each block's rows begin, and where the last one ends.
     """
-    vocabulary: dict[str, int] = {}
-    numbers: list[int] = []
-    counts: list[int] = []
-    held: list[int] = []
-    order: list[int] = []
-    for words in terms:
-        found = Counter(words)
-        held.append(len(found))
-        counts.extend(found.values())
-        numbers.extend(vocabulary.setdefault(word, len(vocabulary)) for word in found)
-        order.extend(map(vocabulary.__getitem__, words))
-    rows = np.repeat(np.arange(len(terms), dtype=np.int32), held)
+    numbered = _Numbered()
     lengths = np.fromiter(map(len, terms), np.int32, len(terms))
+    words = map(numbered.__getitem__, chain.from_iterable(terms))
+    order = np.fromiter(words, np.int64, int(lengths.sum()))
+    vocabulary = dict(numbered)
+    every = np.repeat(np.arange(len(terms), dtype=np.int64) << WORD_BITS, lengths) | order
+    entries, counts = np.unique(every, return_counts=True)
     return _sorted_lists(
         vocabulary,
-        np.asarray(numbers, np.int64),
-        rows,
-        np.asarray(counts, np.int32),
+        entries & WORD_MASK,
+        (entries >> WORD_BITS).astype(np.int32),
+        counts.astype(np.int32),
         lengths,
         starts,
-        np.asarray(order, _narrow(vocabulary)),
+        order.astype(_narrow(vocabulary)),
     )
+
+
+class _Numbered(dict[str, int]):
+    """Gives each word that is asked for a number, in the order in which they come."""
+
+    def __missing__(self, word: str) -> int:
+        number = self[word] = len(self)
+        return number
 
 
 def _sorted_lists(
     vocabulary: dict[str, int],
-    numbers: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.signedinteger[Any]],
     rows: npt.NDArray[np.int32],
     counts: npt.NDArray[np.int32],
     lengths: npt.NDArray[np.int32],
