@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class Command:
     page: str
     text_of: Callable[[Any], str]
     folder: str = "docs"
+
+    def of_size(self, rows: int) -> Command:
+        """Return the command whose result file and page are those of so many rows: from a million on, others."""
+        if rows < MILLION:
+            return self
+        results, page = (
+            str(Path(name).with_stem(f"{Path(name).stem}-million")) for name in (self.results, self.page)
+        )
+        return replace(self, program=f"{self.program} --size {rows}", results=results, page=page)
 
     def parser(self) -> argparse.ArgumentParser:
         """Return a parser of the arguments that all benchmarks take; a benchmark adds its own."""

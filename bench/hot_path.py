@@ -41,7 +41,6 @@ SHARES = (0.1, 1.0, 10.0, 100.0)
 AUTHORISATION_US_MAX = 50.0
 READINGS_MAX = 2.0
 """So many times what reading the rows once from memory takes, everything readable, a search may take."""
-MILLION = 1_000_000
 BANDWIDTH_BYTES = 1 << 29
 BANDWIDTH_TIMES = 7
 FUNCTIONS_TOLD = 15
@@ -72,8 +71,8 @@ RECORD = ("digests of what is given", "make the record", "write the record", "sy
 
 HEAD = """# Benchmark: the hot path
 
-Made by {command} from [bench/results](../bench/results/{results});
-`python -m bench.hot_path{size} --render` makes this page from that file again. Do not edit it by hand.
+Made by `{program}` from [bench/results](../bench/results/{results});
+`{program} --render` makes this page from that file again. Do not edit it by hand.
 
 **Machine.** {machine} Load average after the run {load_after}.
 
@@ -124,8 +123,7 @@ class Clocks:
 
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
-    command = _command(million=False)
-    parser = command.parser()
+    parser = _command().parser()
     parser.add_argument(
         "--size",
         type=int,
@@ -136,29 +134,23 @@ def main() -> None:
     given = parser.parse_args()
     if given.quick:
         given.size, given.questions = 1000, 3
-    command = _command(million=given.size >= MILLION)
-    command.carry_out(given, lambda: _measured(given))
+    _command().of_size(given.size).carry_out(given, lambda: _measured(given))
 
 
-def _command(*, million: bool) -> Command:
-    ending = "-million" if million else ""
-    results, made = f"hot-path{ending}.json", f"bench-hot-path{ending}.md"
-    return Command("python -m bench.hot_path", __doc__, results, made, page)
+def _command() -> Command:
+    return Command("python -m bench.hot_path", __doc__, "hot-path.json", "bench-hot-path.md", page)
 
 
 def _measured(given: argparse.Namespace) -> dict[str, object]:
     where, folder = noted_machine(), Path(tempfile.mkdtemp(prefix="ringfence-bench-"))
     bandwidth = _bandwidth()
     os.environ[HOME_VARIABLE] = str(folder / "keys")
-    made = vector_sets.synthetic(given.size, SHARES)
-    # One column of labels is one store.
-    cells = tuple(cell for cell in made.cells if cell.column == 0)
-    questions = QuestionSet(made.vectors, made.labels[:1], cells, made.questions, made.last)
+    questions = vector_sets.synthetic(given.size, SHARES).uncorrelated()
     group = ringfence_engines.made()
     try:
         group.build(questions, folder)
         group.open(questions, folder)
-        readers = [_reader(group.doors[0], questions, place, given.questions) for place in range(len(cells))]
+        readers = [_reader(group.doors[0], questions, place, given.questions) for place in range(len(questions.cells))]
     finally:
         group.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -166,8 +158,8 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
         "machine": {**where, "load_after": round(os.getloadavg()[0], 2)},
         "settings": {
             "rows": given.size,
-            "dimensions": made.vectors.shape[1],
-            "labels": len(np.unique(made.labels[0])),
+            "dimensions": questions.vectors.shape[1],
+            "labels": len(np.unique(questions.labels[0])),
             "bandwidth": bandwidth,
             "questions": given.questions,
         },
@@ -245,14 +237,10 @@ def _functions(ask: Callable[[int], None], count: int) -> list[dict[str, Any]]:
 def page(found: Mapping[str, Any]) -> str:
     """Return the page of a result file."""
     machine, readers, settings = found["machine"], found["readers"], found["settings"]
-    million = settings["rows"] >= MILLION
-    size = f" --size {settings['rows']}" if million else ""
+    command = _command().of_size(settings["rows"])
     head = HEAD.format(
-        command=f"`python -m bench.hot_path{size}`"
-        if million
-        else "`make bench-peers` (`python -m bench.hot_path`)",
-        results=_command(million=million).results,
-        size=size,
+        program=command.program,
+        results=command.results,
         machine=machine_line(machine),
         load_after=machine["load_after"],
         authorisation_max=AUTHORISATION_US_MAX,

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.command import Command
+from bench.command import MILLION
 from bench.machine import noted_machine
 from ringfence_governance.key_file import HOME_VARIABLE
 
@@ -21,7 +21,7 @@ from . import vector_sets
 from .built import Built, installed
 from .engines import GROUPS
 from .measure import Pace, measured
-from .page import page
+from .page import command
 from .question_sets import SEED, SHARES, K
 from .words import word_sets
 from .words.measure import measured as measured_words
@@ -35,11 +35,16 @@ QUICK_SHARES = (10.0, 100.0)
 
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
-    command = Command("python -m bench.peers", __doc__, "peers.json", "RESULTS.md", page, folder="bench")
-    parser = command.parser()
-    parser.add_argument("--size", type=int, default=100_000, help="rows of the made vectors")
+    parser = command().parser()
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=100_000,
+        help="rows of the made vectors; from a million on these alone, by readers whose labels go with nothing, "
+        "and results and page are others",
+    )
     parser.add_argument("--real", type=int, default=5000, help="rows of real vectors and texts; 0: none")
-    parser.add_argument("--texts", type=int, default=20_000, help="so many of the made rows have texts too")
+    parser.add_argument("--texts", type=int, default=20_000, help="so many of the made rows have texts too; 0: none")
     parser.add_argument("--groups", default=",".join(GROUPS), help="which engines, comma separated")
     parser.add_argument(
         "--fresh", action="store_true", help="build everything anew, and keep nothing for a later run"
@@ -48,10 +53,12 @@ def main() -> None:
     if given.quick:
         given.size, given.texts, given.real = 1000, 300, 0
         given.groups, given.fresh = ",".join(QUICK_GROUPS), True
+    if given.size >= MILLION:
+        given.texts = given.real = 0
     unknown = set(given.groups.split(",")) - set(GROUPS)
-    if unknown or given.size < 1000 or given.texts < 1:
-        parser.error(f"expected --size from 1000, --texts from 1 and --groups of {', '.join(GROUPS)}")
-    command.carry_out(given, lambda: _measured(given))
+    if unknown or given.size < 1000:
+        parser.error(f"expected --size from 1000 and --groups of {', '.join(GROUPS)}")
+    command().of_size(given.size).carry_out(given, lambda: _measured(given))
 
 
 def _measured(given: argparse.Namespace) -> dict[str, object]:
@@ -65,10 +72,11 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
     words: dict[str, object] = {}
     try:
         made = vector_sets.synthetic(given.size, QUICK_SHARES if given.quick else SHARES)
+        made = made.uncorrelated() if given.size >= MILLION else made
         sets["synthetic"] = measured("synthetic", made, folder, built, groups, pace)
-        words["synthetic"] = measured_words(
-            "made texts", word_sets.synthetic(made, given.texts), folder, built, groups, pace
-        )
+        if given.texts:
+            with_texts = word_sets.synthetic(made, given.texts)
+            words["synthetic"] = measured_words("made texts", with_texts, folder, built, groups, pace)
         docstrings = vector_sets.docstrings(given.real, CACHE) if given.real else None
         if docstrings is not None:
             real = vector_sets.real(docstrings)

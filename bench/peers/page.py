@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.command import Command
 from bench.page import machine_line, table
 
 from .cell_texts import NONE, Row, missing, number, pair
@@ -28,8 +29,8 @@ SHARE_OF_ENFORCING, SHARE_OF_OTHERS = 1 / 3, 1.0
 
 HEAD = """# Ringfence against what else can be had
 
-Made by `make bench-peers` (`python -m bench.peers`) from [bench/results](results/peers.json);
-`python -m bench.peers --render` makes this page from that file again. Do not edit it by hand.
+Made by `{program}` from [bench/results](results/{results});
+`{program} --render` makes this page from that file again. Do not edit it by hand.
 
 **Machine.** {machine} {versions}. Load average after the run {load_after}. The run took {seconds} s.
 
@@ -53,16 +54,32 @@ of the question, for all alike. numpy and faiss use one thread; the others as ma
 MEMORY = """*Answers that hidden rows change*: the reader of 10 % asks, with the setting that was taken, once of all
 rows and once of an engine that holds his rows alone; what differs tells of rows he may not read. Memory is what opening
 the rows and asking as every reader added to the process, or the share of the server's processes; engines of one group
-share it. Ringfence's is that of one of its two stores, with all that text search needs and the sealed texts; its disk
-and build are those of both stores, since a document has one label here, and the peers' rows have two columns of labels.
+share it. Ringfence's is that of one store, with all that text search needs and the sealed texts{stores}.
 """
+TWO_STORES = """; its disk and
+build are those of two stores, since a document has one label here, and the peers' rows have two columns of labels"""
+
+
+def command() -> Command:
+    """Return what makes the page."""
+    return Command(
+        "python -m bench.peers",
+        "Compare Ringfence with what else can be had, over the same rows, readers and questions.",
+        "peers.json",
+        "RESULTS.md",
+        page,
+        folder="bench",
+    )
 
 
 def page(results: Mapping[str, Any]) -> str:
     """Return the page of one result file."""
     machine, settings = results["machine"], results["settings"]
+    run = command().of_size(results["sets"]["synthetic"]["rows"])
     versions = ", ".join(f"{name} {found}" for name, found in results["versions"].items())
     head = HEAD.format(
+        program=run.program,
+        results=run.results,
         machine=machine_line(machine),
         versions=versions,
         load_after=machine["load_after"],
@@ -72,7 +89,7 @@ def page(results: Mapping[str, Any]) -> str:
         recall=RECALL,
     )
     parts = [part for name, found in results["sets"].items() for part in _set(name, found)]
-    if "words" in results:
+    if results["words"]:
         parts += words_page.section(results["words"])
     return "\n".join([head, *parts])
 
@@ -86,6 +103,8 @@ def _set(name: str, found: Row) -> Iterator[str]:
     yield missing(found)
     for kind, told in KINDS.items():
         cells = [(str(place), cell) for place, cell in enumerate(found["cells"]) if cell["kind"] == kind]
+        if not cells:
+            continue
         yield f"### {kind.capitalize()}: {told}\n"
         yield _times(found, cells)
     yield "### Targets\n"
@@ -233,7 +252,8 @@ def _leaks(found: Row) -> str:
                 _mebibytes(group.get("disk_bytes")) if own and group.get("disk_bytes") else NONE,
             ]
         )
-    return f"{table(head, rows)}\n{MEMORY}"
+    stores = TWO_STORES if any(cell["kind"] != "uncorrelated" for cell in found["cells"]) else ""
+    return f"{table(head, rows)}\n{MEMORY.format(stores=stores)}"
 
 
 def _hidden(about: Row) -> tuple[str, str]:

@@ -22,10 +22,12 @@ from .engines import Answered, Asked, Engine, Kind, needed
 from .question_sets import Cell, K, QuestionSet
 
 COLUMNS = ("label_0", "label_1")
+TIMES_VECTORS = 3
+"""So many times the bytes of the vectors it may keep: the table, the graph's copy of them, and the graph."""
 SETTINGS = {
-    "shared_buffers": "'1GB'",
-    "maintenance_work_mem": "'1GB'",
-    "effective_cache_size": "'4GB'",
+    "shared_buffers": "'{held}GB'",
+    "maintenance_work_mem": "'{held}GB'",
+    "effective_cache_size": "'{cached}GB'",
     "work_mem": "'64MB'",
     "random_page_cost": "1.1",
     "jit": "off",
@@ -61,7 +63,7 @@ class Pgvector:
 
     def open(self, questions: QuestionSet, folder: Path) -> None:
         """Start a server and fill it."""
-        self._start()
+        self._start(questions.vectors.size * 4)
         with self._server.connect() as owner:
             _fill(owner, questions)
         self.engines = {
@@ -69,7 +71,7 @@ class Pgvector:
             for form in POLICIES
         }
 
-    def _start(self) -> None:
+    def _start(self, vector_bytes: int) -> None:
         # The tests' server: from the wheel, on a free port of loopback, as a user that Postgres agrees to.
         from tests.ground import postgres_server as place
 
@@ -92,9 +94,10 @@ class Pgvector:
         )
         server.start()
         self._server = server
+        held = -(-TIMES_VECTORS * vector_bytes >> 30)
         with server.connect() as owner:
             for name, value in SETTINGS.items():
-                owner.execute(f"ALTER SYSTEM SET {name} = {value}")
+                owner.execute(f"ALTER SYSTEM SET {name} = {value.format(held=held, cached=4 * held)}")
         server.stop()
         server.start()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,16 @@ class QuestionSet:
     def judge(self, cell: int, part: str) -> Judge:
         """Return who judges the answers to a part of a reader's questions."""
         return Judge(self, cell, part)
+
+    def uncorrelated(self) -> QuestionSet:
+        """Return the readers whose labels go with nothing, alone: theirs is one column of labels, so one store."""
+        own = [place for place, cell in enumerate(self.cells) if cell.kind == "uncorrelated"]
+        cells = tuple(self.cells[place] for place in own)
+        return replace(self, cells=cells, questions=self.questions[own], last=self.last[own])
+
+    def columns(self) -> int:
+        """Return how many columns of labels its readers go by."""
+        return 1 + max(cell.column for cell in self.cells)
 
     def save(self, folder: Path) -> None:
         """Write it into a folder."""

@@ -54,7 +54,7 @@ MEMORY_BYTES = 1 << 40
 
 
 class Ringfence:
-    """Two sealed stores of the same rows, one for each column of labels: a document has one label."""
+    """Sealed stores of the same rows, one for each column of labels that readers go by: a document has one label."""
 
     kept = False
 
@@ -63,8 +63,8 @@ class Ringfence:
         self.doors: list[Door] = []
 
     def build(self, questions: QuestionSet, folder: Path) -> None:
-        """Make both stores."""
-        for column in range(len(questions.labels)):
+        """Make the stores."""
+        for column in range(questions.columns()):
             place = folder / str(column)
             place.mkdir()
             bundle = PolicyBundle(shipped_default().rows, (), "benchmark")
@@ -78,8 +78,8 @@ class Ringfence:
             door.close()
 
     def open(self, questions: QuestionSet, folder: Path) -> None:
-        """Open both, and load the compiled loops as a process does that has asked for a while."""
-        for column in range(len(questions.labels)):
+        """Open them, and load the compiled loops as a process does that has asked for a while."""
+        for column in range(questions.columns()):
             place = folder / str(column)
             door = Door.open(place / "store", keys_home=place / "keys")
             door.limit_memory(MEMORY_BYTES)

@@ -89,19 +89,45 @@ def test_questions_for_tuning_are_none_of_those_reported(question_sets: Any) -> 
         assert not {each.tobytes() for each in tuning} & {each.tobytes() for each in reported}
 
 
-def test_the_page_is_made_of_the_stored_results_and_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readers_whose_labels_go_with_nothing_keep_their_questions_and_need_one_store(
+    question_sets: Any,
+) -> None:
+    _, made = question_sets
+    one = made.uncorrelated()
+    assert (made.columns(), one.columns()) == (2, 1)
+    assert [cell.kind for cell in one.cells] == ["uncorrelated"] * 2
+    for place, cell in enumerate(one.cells):
+        of = made.cells.index(cell)
+        assert (one.questions[place] == made.questions[of]).all()
+        assert (one.last[place] == made.last[of]).all()
+
+
+@pytest.mark.parametrize("ending", ["", "-million"])
+def test_the_page_is_made_of_the_stored_results_and_drops_nothing(
+    monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
     monkeypatch.syspath_prepend(str(REPO))
     from bench.peers.engines import GROUPS
     from bench.peers.page import page
 
-    stored: dict[str, Any] = json.loads((REPO / "bench" / "results" / "peers.json").read_text("utf-8"))
+    results = REPO / "bench" / "results" / f"peers{ending}.json"
+    stored: dict[str, Any] = json.loads(results.read_text("utf-8"))
     text = page(stored)
-    assert text == (REPO / "bench" / "RESULTS.md").read_text("utf-8")
+    assert text == (REPO / "bench" / f"RESULTS{ending}.md").read_text("utf-8")
+    assert f"from [bench/results](results/{results.name})" in text
+    assert ("two stores" in text) == (not ending)
     for found in stored["sets"].values():
         assert set(found["groups"]) == set(GROUPS)
         for about in found["engines"].values():
             assert about["title"] in text
             assert len(about["readers"]) == len(found["cells"]) or "failed" in about
+
+
+def test_the_page_names_what_was_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPO))
+    from bench.peers.page import page
+
+    stored: dict[str, Any] = json.loads((REPO / "bench" / "results" / "peers.json").read_text("utf-8"))
     changed = stored["sets"]["synthetic"]
     del changed["engines"]["zvec"]["readers"]["0"], changed["engines"]["faiss"]
     changed["groups"]["faiss"] = {"missing": "not installed: faiss-cpu"}
