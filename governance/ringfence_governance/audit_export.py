@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from . import durable_files
 from .audit_session import SETTINGS, fill
+from .audit_verify import checked_public_key
 from .certificates import canonical, public_key
 from .errors import InvalidInput, StoreError
 
@@ -118,8 +119,9 @@ def verify(path: Path, public: str) -> dict[str, Any]:
         `valid`; `found`, what is not as it was signed, empty if all is; and what the statement says.
 
     Raises:
-        InvalidInput: There is no such file, no statement beside it, or it is none.
+        InvalidInput: There is no such file, no statement beside it, or it is none; or `public` is no key.
     """
+    checked_public_key(public)
     statement = _read(path)
     found = ""
     if statement["public_key"] != public:

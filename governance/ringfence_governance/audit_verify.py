@@ -122,9 +122,21 @@ def verify_files(root: Path, public: str, *, witnessed: Sequence[bytes] | None =
         InvalidInput: The public key is none.
         StoreError: There is no store.
     """
-    if len(public) != PUBLIC_CHARACTERS or not set(public) <= set("0123456789abcdef"):
-        raise InvalidInput(f"public key: found {public!r}; expected {PUBLIC_CHARACTERS} hexadecimal digits")
-    return verify(root, store_of(root), public, witnessed=witnessed)
+    return verify(root, store_of(root), checked_public_key(public), witnessed=witnessed)
+
+
+def checked_public_key(public: str) -> str:
+    """Return the text if it can be the public half of a key that signs a log.
+
+    Raises:
+        InvalidInput: It is no such text.
+    """
+    if len(public) == PUBLIC_CHARACTERS and set(public) <= set("0123456789abcdef"):
+        return public
+    raise InvalidInput(
+        f"public key: found {public!r}; expected {PUBLIC_CHARACTERS} hexadecimal digits, lower case",
+        hint="'ringfence audit checkpoint' tells it",
+    )
 
 
 def store_of(root: Path) -> str:

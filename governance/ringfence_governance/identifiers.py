@@ -26,7 +26,7 @@ TIME = re.compile(
 TIME_MIN = "0000-01-01T00:00:00Z"
 TIME_MAX = "9999-12-31T23:59:59Z"
 
-_DO = "ids are lower-case ASCII, written tenant/kind:name, as in acme/user:dora"
+_FORM = "ids are lower-case ASCII, written tenant/kind:name"
 
 
 def principal(text: object) -> str:
@@ -35,7 +35,7 @@ def principal(text: object) -> str:
     Raises:
         InvalidIdentifier: Not canonical, or of another kind.
     """
-    return _typed(text, PRINCIPAL_KINDS, "a principal")
+    return _typed(text, PRINCIPAL_KINDS, "a user, group, role, agent or service", "acme/user:dora")
 
 
 def actor(text: object) -> str:
@@ -44,7 +44,7 @@ def actor(text: object) -> str:
     Raises:
         InvalidIdentifier: Not canonical, or of another kind.
     """
-    return _typed(text, ACTOR_KINDS, "a user, agent or service")
+    return _typed(text, ACTOR_KINDS, "a user, agent or service", "acme/user:dora")
 
 
 def label_name(text: object) -> str:
@@ -53,7 +53,7 @@ def label_name(text: object) -> str:
     Raises:
         InvalidIdentifier: Not canonical, or not a label's name.
     """
-    return _typed(text, frozenset({"label"}), "a label's name")
+    return _typed(text, frozenset({"label"}), "a label's name", "acme/label:payroll")
 
 
 def word(text: object, what: str) -> str:
@@ -118,7 +118,7 @@ def is_canonical(text: object, kinds: frozenset[str]) -> bool:
     return bool(slash and colon and kind in kinds and TENANT.fullmatch(tenant_text) and NAME.fullmatch(name))
 
 
-def _typed(text: object, kinds: frozenset[str], what: str) -> str:
+def _typed(text: object, kinds: frozenset[str], what: str, example: str) -> str:
     if is_canonical(text, kinds):
         return str(text)
-    raise InvalidIdentifier(f"found {text!r}; expected {what}, one of {', '.join(sorted(kinds))}; {_DO}")
+    raise InvalidIdentifier(f"found {text!r}; expected {what}; {_FORM}, as in {example}")

@@ -147,7 +147,11 @@ def read_file(file: Path, bytes_max: int) -> bytes:
     except OSError as error:
         found = f"no readable file ({error.strerror or type(error).__name__})"
         refusal = Finding(
-            str(file), 1, found, f"a {file.name}", "name the directory that holds the policy's files"
+            str(file),
+            1,
+            found,
+            f"a {file.name}",
+            "name the directory that holds the policy's files, or write it there",
         )
         raise PolicyRefused((refusal,)) from error
 

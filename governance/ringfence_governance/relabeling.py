@@ -125,7 +125,8 @@ def _require(
         if not WriteAuthority(ground, subject).may_replace(choice, atom, family.inputs):
             raise WriteRefused(
                 "its label would be lower than the one it has; expected an equal or higher one, "
-                "or the right to declassify; nothing was changed"
+                "or the right to declassify; nothing was changed",
+                hint="an administrator of the tenant can grant 'declassify' on the label it has",
             )
     except (NotReadable, Refused, WriteRefused):
         ground.record(subject, JOB, "relabel_to", "refused")

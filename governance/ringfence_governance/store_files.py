@@ -363,4 +363,6 @@ def _refuse_occupied(path: Path) -> None:
             f"store: {str(path)!r} is a store already; expected a new place", hint="open it instead"
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise StoreError(f"store: {str(path)!r} exists and is not empty; expected a new or empty folder")
+        raise StoreError(
+            f"store: {str(path)!r} is not empty and holds no store; expected a new or empty folder, or a store's"
+        )

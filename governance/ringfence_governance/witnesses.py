@@ -93,7 +93,10 @@ class FileWitness:
         try:
             return [line + b"\n" for line in self._path.read_bytes().split(b"\n") if line]
         except OSError as error:
-            raise WitnessUnavailable(f"the witness's file cannot be read ({error.strerror})") from None
+            raise WitnessUnavailable(
+                f"the witness's file cannot be read ({error.strerror})",
+                hint="check its path; 'ringfence audit checkpoint --witness FILE' begins one with all checkpoints",
+            ) from None
 
 
 class HttpWitness:

@@ -163,5 +163,5 @@ def _declared_charset(content: bytes) -> str | None:
         raise FileTrouble(
             f"a page that says its charset is {name!r}",
             "a known charset",
-            "mend its meta tag, or say what it is with encoding=",
+            "mend its meta tag, or name its encoding: --encoding cp1252, or encoding='cp1252' in Python",
         ) from None

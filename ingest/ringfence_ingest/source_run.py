@@ -19,7 +19,7 @@ from .door_protocol import Ingestion, State
 from .drafting import Drafter, content_sha256
 from .errors import FileSkipped, FileTrouble
 from .folder_walk import shown_path
-from .label_choice import ChosenLabel, LabelChooser
+from .label_choice import ORIGIN_PRIVATE, ChosenLabel, LabelChooser
 from .posix_labels import Accounts
 from .progress import OnProgress, Progress
 from .summary import PlannedDocument, ReportKind, Tally
@@ -56,6 +56,7 @@ class SourceRun:
         self._known = ingestion.paths()
         self._listed_all = True
         self._unpublished = 0
+        self._private = 0
         self._on_progress: OnProgress | None = None
         self._place = (1, 1)
         self._chooser = LabelChooser(
@@ -83,6 +84,11 @@ class SourceRun:
                 self._ingestion.publish()
                 self._unpublished = 0
             self._tell(count, expected if expected >= 0 else None)
+        if self._private:
+            self._tally.notes.append(
+                f"{self._identity.uri}: {self._private} new, private to {self._settings.subject.person}: "
+                "no option, no .ringfence.yaml and no permissions of the source say who else reads them"
+            )
 
     def vanished(self) -> None:
         """Remove what was ingested before and is no more, if asked and if all could be listed."""
@@ -176,6 +182,7 @@ class SourceRun:
         self._tally.chunks += chunks
         if state == "new":
             self._tally.added += 1
+            self._private += chosen.origin == ORIGIN_PRIVATE
         else:
             self._tally.changed += 1
 

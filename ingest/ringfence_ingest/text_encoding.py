@@ -60,7 +60,7 @@ def decode(content: bytes, encoding: str | None) -> str:
         raise FileTrouble(
             f"bytes that are not {name}{place}",
             "UTF-8, or UTF-16 with a byte order mark",
-            "save it as UTF-8, or say what it is with encoding=, such as encoding='cp1252'",
+            "save it as UTF-8, or name its encoding: --encoding cp1252, or encoding='cp1252' in Python",
         ) from None
     if "\x00" in text:
         raise FileSkipped("binary data (a NUL byte)", "text", "convert it, or exclude it")

@@ -256,7 +256,7 @@ def _value(name: str, value: object) -> Value:
             return value
         raise InvalidInput(f"{name}: found {value!r}; expected a whole number of bytes")
     if name in TIMES:
-        return _time(name, value)
+        return time(value, name)
     if type(value) is not str or len(value) > VALUE_CHARACTERS_MAX:
         raise InvalidInput(
             f"{name}: found {value!r}; expected text of at most {VALUE_CHARACTERS_MAX} characters"
@@ -266,7 +266,12 @@ def _value(name: str, value: object) -> Value:
     return value
 
 
-def _time(name: str, value: object) -> str:
+def time(value: object, name: str) -> str:
+    """Return a time, given as text or as an aware datetime, as text; `name` is what a refusal calls it.
+
+    Raises:
+        InvalidInput: It is none.
+    """
     if isinstance(value, datetime):
         if value.utcoffset() is None or value.microsecond:
             raise InvalidInput(f"{name}: found {value!r}; expected a time with its zone, in whole seconds")

@@ -114,8 +114,8 @@ class Question:
         return filters.every(
             [
                 self.where,
-                modified >= self.since if self.since is not None else None,
-                modified < self.until if self.until is not None else None,
+                modified >= filters.time(self.since, "since") if self.since is not None else None,
+                modified < filters.time(self.until, "until") if self.until is not None else None,
             ]
         )
 

@@ -25,7 +25,8 @@ def test_one_question_is_a_table_for_people_and_an_object_for_programs(
 def test_a_question_without_a_row_is_exit_code_1_and_a_wrong_one_2(call: Call, firm: Path) -> None:
     assert call("audit", "sql", firm, "FROM erasures", "--as", AUDITOR).code == 1
     wrong = call("audit", "sql", firm, "ATTACH 'x'", "--as", AUDITOR)
-    assert (wrong.code, "expected one SELECT" in wrong.err) == (2, True)
+    assert wrong.code == 2
+    assert wrong.err == "error: question: found a statement of another kind; expected one SELECT\n"
 
 
 def test_who_may_audit_nothing_is_refused(call: Call, firm: Path, tmp_path: Path) -> None:
@@ -51,6 +52,8 @@ def test_a_file_is_exported_and_checked(call: Call, firm: Path, tmp_path: Path) 
     made = call("audit", "export", firm, file, "--as", AUDITOR, "--json").json
     assert made["file"] == str(file)
     assert call("audit", "check", file, "--public-key", made["public_key"]).code == 0
+    mistyped = call("audit", "check", file, "--public-key", made["public_key"][:-1])
+    assert (mistyped.code, "expected 64 hexadecimal digits" in mistyped.err) == (2, True)
     file.write_bytes(file.read_bytes()[:-1])
     broken = call("audit", "check", file, "--public-key", made["public_key"])
     assert (broken.code, "not the one that was signed" in broken.out) == (1, True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import ringfence
 from ringfence.cli.answers import report
 from ringfence.cli.failures import Failure
 from ringfence.reader import Reader
@@ -110,3 +111,8 @@ def test_help_is_an_answer(call: Call, words: list[str]) -> None:
     run = call(*words)
     assert (run.code, run.err) == (0, "")
     assert "Usage: ringfence" in run.out
+
+
+def test_the_version_is_an_answer(call: Call) -> None:
+    run = call("--version")
+    assert (run.code, run.out, run.err) == (0, f"ringfence {ringfence.__version__}\n", "")

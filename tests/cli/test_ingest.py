@@ -87,6 +87,7 @@ def test_a_dry_run_says_each_label_and_writes_nothing(call: Call, store: Path, f
     label = ["--owner", DORA]
     run = call("ingest", store, folder, "--as", INGESTER, *label, *HASH, "--dry-run")
     assert run.code == 0
+    assert "nothing was written; would be: 2 added" in run.out
     assert [line.split()[:2] for line in run.out.splitlines()[1:3]] == [["new", "a.txt"], ["new", "sub/b.md"]]
     assert f"owner {DORA}" in run.out
     assert "new        empty.txt" not in run.out
@@ -94,6 +95,16 @@ def test_a_dry_run_says_each_label_and_writes_nothing(call: Call, store: Path, f
     assert planned["dry_run"] is True
     assert {"a.txt", "sub/b.md"} <= {each["path"] for each in planned["planned"]}
     assert paths(call, store, DORA) == set()
+
+
+def test_what_nothing_gives_to_others_is_told_to_be_private_once(
+    call: Call, store: Path, folder: Path
+) -> None:
+    (folder / ".ringfence.yaml").write_text(f"version: 1\nrules:\n  - {{glob: 'sub/**', owner: {DORA}}}\n")
+    first = call("ingest", store, folder, "--as", INGESTER, *HASH, "--json").json["notes"]
+    assert [note.partition(": ")[2].partition(":")[0] for note in first] == ["1 new, private to acme/user"]
+    assert INGESTER in first[0]
+    assert call("ingest", store, folder, "--as", INGESTER, *HASH, "--json").json["notes"] == []
 
 
 def test_vanished_files_go_only_when_asked(call: Call, store: Path, folder: Path) -> None:
@@ -177,7 +188,7 @@ def test_an_empty_source_is_nothing_found(call: Call, store: Path, tmp_path: Pat
         (["--label", "payroll"], "a label's name"),
         (["--label", "acme/label:payroll", "--level", "1"], "not both"),
         (["--label", "acme/label:payroll", "--reader", "acme/user:sam"], "not both"),
-        (["--owner", "dora"], "expected a principal"),
+        (["--owner", "dora"], "expected a user, group, role, agent or service;"),
         (["--reader", "borealis/user:bea"], "one label never joins two tenants"),
         (["--denied", "*"], "leave readers empty"),
         (["--level", "10"], "from 0 to 9"),

@@ -96,7 +96,24 @@ def test_an_agent_carries_what_it_may_and_takes_away_the_rest(
 
 def test_without_a_subject_the_operating_system_user_asks(call: Call, firm: Path) -> None:
     named = call("list", firm, "--as", "local/user:zoe", "--json")
-    assert call("list", firm, "--json", env={"LOGNAME": "zoe"}) == named
+    unnamed = call("list", firm, "--json", env={"LOGNAME": "zoe"})
+    assert (unnamed.code, unnamed.out) == (named.code, named.out)
+
+
+@pytest.mark.parametrize("read", READS, ids=lambda read: read[0])
+def test_who_forgot_to_say_who_asks_is_told_as_whom_it_was_asked(
+    call: Call, firm: Path, read: list[str]
+) -> None:
+    run = call(*words(read, firm), env={"LOGNAME": "zoe"})
+    assert run.err == "hint: it was asked as local/user:zoe; name somebody else with --as\n"
+    assert call(*words(read, firm), "--as", "local/user:zoe").err == ""
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_a_time_in_another_form_is_refused_by_its_option_s_name(call: Call, firm: Path, option: str) -> None:
+    run = call("search", firm, "pump", "--as", CARL, option, "2026-01-31", "--json")
+    assert run.code == 2
+    assert run.json["error"]["message"].startswith(f"{option[2:]}: found '2026-01-31'; expected UTC time")
 
 
 def test_a_login_name_that_is_no_id_is_misuse_and_says_so(call: Call, firm: Path) -> None:

@@ -56,7 +56,7 @@ def test_an_auditor_is_told_everything_of_a_denial(call: Call, firm: Path, offer
     assert definition["readers"] == ["acme/group:sales"]
     shown = call("why", firm, offer, "--as", SAM, "--by", AUDITOR)
     assert shown.out.startswith("deny: ")
-    assert "owner acme/user:carl, readers acme/group:sales" in shown.out
+    assert "\n  owner acme/user:carl, readers acme/group:sales\n" in shown.out
 
 
 def test_an_auditor_is_told_who_granted(call: Call, firm: Path, offer: str) -> None:
@@ -130,7 +130,11 @@ def test_the_log_shows_an_auditor_each_question(call: Call, own_firm: Path) -> N
     ]
     assert run.json["count"] == len(run.json["records"])
     lines = call("log", own_firm, "--as", AUDITOR).out.splitlines()
-    assert lines[0].split()[:4] == ["at", "verb", "outcome", "subject"]
+    assert lines[0].split()[:5] == ["at", "verb", "action", "outcome", "subject"]
+    assert (
+        lines[-1].split()[-1]
+        == call("log", own_firm, "--as", AUDITOR, "--json").json["records"][-2]["record"]
+    )
     assert "pump" not in "".join(lines)
 
 

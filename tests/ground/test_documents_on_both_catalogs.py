@@ -67,8 +67,9 @@ def test_a_lower_label_needs_the_right_to_declassify(kept: World) -> None:
     kept.door.relabel(subject(DEX), parent, OWN, WHY)
     right = ("p", DEX, "acme", "*", "declassify", "any", "*", "-", "-", "allow")
     assert kept.remove(*right)
-    with pytest.raises((Refused, WriteRefused), match="lower"):
+    with pytest.raises((Refused, WriteRefused), match="lower") as refused:
         kept.door.relabel(subject(DEX), parent, SHARED, WHY)
+    assert "'declassify'" in refused.value.hint
     assert kept.see(ANN).texts == ()
     assert kept.add(*right)
     assert kept.door.relabel(subject(DEX), parent, SHARED, WHY)["changed"]

@@ -100,7 +100,7 @@ def test_a_wrong_encoding_is_reported_with_the_parameter_to_set() -> None:
         parse("grüße".encode("cp1252"), PLAIN)
     assert str(trouble.value) == (
         "found bytes that are not utf-8 at byte 2; expected UTF-8, or UTF-16 with a byte order mark; "
-        "save it as UTF-8, or say what it is with encoding=, such as encoding='cp1252'"
+        "save it as UTF-8, or name its encoding: --encoding cp1252, or encoding='cp1252' in Python"
     )
     assert parse("grüße".encode("cp1252"), PLAIN, "cp1252").text == "grüße"
     # A mark is believed before the parameter, since the parameter is for a whole source.

@@ -7,8 +7,11 @@ is imported when it runs. docs/cli.md describes each command and option.
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
+
+from ringfence import __version__
 
 from . import (
     applying,
@@ -35,6 +38,13 @@ _EPILOG = (
     "Exit codes: 0 done, 1 refused or nothing found, 2 misuse. Every command is described in docs/cli.md."
 )
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name=PROGRAM,
     cls=ReportingGroup,
@@ -43,6 +53,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Say the version and leave."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 member = typer.Typer(help="Put principals into groups and roles, and take them out.")
 policy = typer.Typer(help="Check a policy's files; run its tests; apply them; show a store's policy.")
 audit = typer.Typer(

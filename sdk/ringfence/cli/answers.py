@@ -57,6 +57,18 @@ def report(failure: Failure, *, as_json: bool) -> None:
         sys.stdout.flush()
 
 
+def tell_who_asked(named: str | None, subject: str, readable: int) -> None:
+    """Say on standard error as whom it was asked, where nobody was named and nothing may be read.
+
+    Args:
+        named: What stood behind `--as`; None if nothing did.
+        subject: As whom it was asked.
+        readable: How much that subject may read.
+    """
+    if named is None and not readable:
+        report(Failure("", "", f"it was asked as {subject}; name somebody else with --as", 0), as_json=False)
+
+
 def print_json(facts: Mapping[str, Any]) -> None:
     """Write one JSON object on one line of standard output."""
     sys.stdout.write(json.dumps(facts, ensure_ascii=True, allow_nan=False) + "\n")

@@ -74,7 +74,7 @@ def _certificate(certificate: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"FOUND        {kind} in {name}" for kind, name in looked_at["found"])
     yield f"clean        {'yes' if certificate['clean'] else 'NO: run it again'}"
     yield f"certificate  {certificate['erasure']}"
-    yield f"older keys   {certificate['older_keys']}: {certificate['key_generation']}"
+    yield f"older keys   {certificate['older_keys']}; generation: {certificate['key_generation']}"
 
 
 def _certificate_in(path: Path) -> bytes | dict[str, Any]:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from .answers import finish, lines, table
 from .failures import DONE, NOT_DONE
+from .labels import definition_line
 from .options import AsJson, AsSubject, At, ObjectId, Purpose, StorePath, Via
 from .stores import opened
 
@@ -125,14 +126,18 @@ def log(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) ->
             (
                 record["at"],
                 record["verb"],
+                record["action"],
                 record["outcome"],
                 ARROW.join([record["subject"] or "(another tenant)", *record["via"]]),
                 len(record["rows"]),
                 record["rows_hidden"],
+                record["record"],
             )
             for record in records
         ]
-        out.print(table(["at", "verb", "outcome", "subject", "rows", "rows hidden"], rows))
+        out.print(
+            table(["at", "verb", "action", "outcome", "subject", "rows", "rows hidden", "record"], rows)
+        )
 
     finish(
         {"records": records, "count": len(records)}, show, as_json=as_json, code=DONE if records else NOT_DONE
@@ -202,8 +207,4 @@ def _known(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _definitions(facts: Mapping[str, Any]) -> Iterator[str]:
     for definition in facts.get("label_definition", ()):
-        yield "  " + ", ".join(f"{name} {_plain(value)}" for name, value in definition.items())
-
-
-def _plain(value: object) -> str:
-    return ("|".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+        yield f"  {definition_line(definition)}"

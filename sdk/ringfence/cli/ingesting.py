@@ -125,7 +125,9 @@ def _label(name: str | None, fields: dict[str, object], subject: str | None) -> 
     from ringfence_governance.subjects import local_user
 
     if name is not None and fields:
-        raise typer.BadParameter("found other label options beside it; expected a name, or fields, not both")
+        raise typer.BadParameter(
+            "found --label and other label options; expected a name, or fields, not both"
+        )
     if name is not None:
         return label_name(name)
     if not fields:
@@ -154,11 +156,12 @@ def _finish(summary: Summary, *, as_json: bool) -> None:
         for word in REPORTS:
             if reports := getattr(summary, word):
                 out.print(table([word, "reason"], [(each.path, each.reason) for each in reports]))
+        would = "nothing was written; would be: " if summary.dry_run else ""
         numbers = [*counts, *((word, len(getattr(summary, word))) for word in REPORTS)]
         lines(
             *summary.notes,
-            ", ".join(f"{number} {name}" for name, number in numbers),
-            f"{summary.chunks} passages in {summary.seconds:.1f} s",
+            would + ", ".join(f"{number} {name}" for name, number in numbers),
+            f"{summary.chunks} passage{'' if summary.chunks == 1 else 's'} in {summary.seconds:.1f} s",
         )(out)
 
     finish(facts, show, as_json=as_json, code=DONE if done else NOT_DONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,7 +123,9 @@ def list_labels(store: StorePath, subject: AsSubject = None, as_json: AsJson = F
         found = list(open_store.as_user(subject).labels())
 
     def show(out: Console) -> None:
-        out.print(table(["label", "means"], [(each["name"], _line(each["definition"])) for each in found]))
+        out.print(
+            table(["label", "means"], [(each["name"], definition_line(each["definition"])) for each in found])
+        )
 
     facts = {"labels": found, "count": len(found)}
     finish(facts, show, as_json=as_json, code=DONE if found else NOT_DONE)
@@ -135,7 +138,14 @@ def history(store: StorePath, name: Name, subject: AsSubject = None, as_json: As
 
     def show(out: Console) -> None:
         rows = [
-            (each["at"], each["change"], each["who"], each["why"], each["ticket"], _line(each["definition"]))
+            (
+                each["at"],
+                each["change"],
+                each["who"],
+                each["why"],
+                each["ticket"],
+                definition_line(each["definition"]),
+            )
             for each in found
         ]
         out.print(table(["at", "change", "who", "why", "ticket", "means"], rows))
@@ -191,10 +201,11 @@ def _label(name: str, fields: dict[str, object], file: Path | None) -> Label:
 
 def _finish(name: str, label: Label, *, changed: bool, said: str, as_json: bool) -> None:
     facts = {"changed": changed, "label": name, "definition": label.to_mapping()}
-    finish(facts, lines(f"{said}: {name}, {_line(label.to_mapping())}"), as_json=as_json)
+    finish(facts, lines(f"{said}: {name}, {definition_line(label.to_mapping())}"), as_json=as_json)
 
 
-def _line(definition: dict[str, Any]) -> str:
+def definition_line(definition: Mapping[str, Any]) -> str:
+    """Return what a label means on one line; fields at their default are left out."""
     from ringfence_governance.labels import Label
     from ringfence_ingest.summary import label_line
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 from rich.console import Console
 
-from .answers import finish, lines
+from .answers import finish, lines, tell_who_asked
 from .failures import DONE, NOT_DONE
 from .filtering import filter_of
 from .options import (
@@ -96,6 +96,7 @@ def context(
             syntax=syntax,
             timeout=limit,
         )
+    tell_who_asked(subject, reader.subject.person, found.readable)
     finish(
         found.to_mapping(),
         lambda out: _show(found, out),

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from .answers import finish, lines, table
+from .answers import finish, lines, table, tell_who_asked
 from .failures import DONE, NOT_DONE
 from .filtering import filter_of
 from .options import (
@@ -104,6 +104,7 @@ def search(
             syntax=syntax,
             timeout=limit,
         )
+    tell_who_asked(subject, reader.subject.person, result.readable)
     finish(
         result.to_mapping(),
         lambda out: _show(result, out),
@@ -122,7 +123,9 @@ def list_documents(
 ) -> None:
     """List the documents that may be read."""
     with opened(store) as open_store:
-        found = open_store.as_user(subject, via=via or (), purpose=purpose).list(at=at)
+        reader = open_store.as_user(subject, via=via or (), purpose=purpose)
+        found = reader.list(at=at)
+    tell_who_asked(subject, reader.subject.person, len(found))
 
     def show(out: Console) -> None:
         if len(found):
