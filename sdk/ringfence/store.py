@@ -113,6 +113,7 @@ class Store:
         trust_other: bool = False,
         remove_vanished: bool = False,
         encoding: str | None = None,
+        language: str = "english",
         bytes_max: int = BYTES_MAX,
         dry_run: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
@@ -128,6 +129,8 @@ class Store:
             trust_other: Let the `other` bits of file modes make readers.
             remove_vanished: Remove documents whose files are gone.
             encoding: Of text files that are not UTF-8.
+            language: Whose word stems are kept for search by words, 'none' for none; name the same when searching.
+                Documents that were ingested with another one are written anew.
             bytes_max: Largest file taken.
             dry_run: Judge everything, write nothing.
             on_progress: Called with counts as they change.
@@ -153,6 +156,7 @@ class Store:
             trust_other=trust_other,
             remove_vanished=remove_vanished,
             encoding=encoding,
+            language=language,
             bytes_max=bytes_max,
             dry_run=dry_run,
             on_progress=on_progress,

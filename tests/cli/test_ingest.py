@@ -107,6 +107,29 @@ def test_what_nothing_gives_to_others_is_told_to_be_private_once(
     assert call("ingest", store, folder, "--as", INGESTER, *HASH, "--json").json["notes"] == []
 
 
+def test_documents_of_another_language_are_found_by_their_word_stems(
+    call: Call, store: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "de.txt").write_text("Die Verträge wurden gekündigt.\n", "utf-8")
+
+    def finds(query: str, *language: str) -> bool:
+        words = ["search", store, query, "--mode", "text", "--as", INGESTER, *language, "--json"]
+        return bool(call(*words).json["hits"])
+
+    ingest = ["ingest", store, tmp_path / "files", "--as", INGESTER, *HASH]
+    assert call(*ingest).code == 0
+    assert not finds("Vertrag")
+    run = call(*ingest, "--language", "german", "--json")
+    assert (run.code, run.json["changed"]) == (0, 1)
+    assert finds("Vertrag", "--language", "german")
+    assert finds('"Vertrag wurde"', "--language", "german")
+    assert finds("Verträgen", "--language", "german")
+    assert not finds("Verträgen")
+    wrong = call(*ingest, "--language", "klingon", "--json")
+    assert (wrong.code, wrong.json["error"]["type"]) == (2, "InvalidInput")
+
+
 def test_vanished_files_go_only_when_asked(call: Call, store: Path, folder: Path) -> None:
     assert call("ingest", store, folder, "--as", INGESTER, *HASH).code == 0
     (folder / "a.txt").unlink()

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from .answers import finish, lines, table
 from .failures import DONE, NOT_DONE
-from .options import AsJson, AsSubject, Embedder, StorePath
+from .options import AsJson, AsSubject, Embedder, Language, StorePath
 from .progress_bar import progress_bar
 from .stores import opened
 
@@ -85,6 +85,7 @@ def ingest(
         int | None,
         typer.Option("--max-bytes", metavar="N", help="Largest file, in bytes. Without it: 67108864.", min=1),
     ] = None,
+    language: Language = "english",
     embedder: Embedder = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge everything, write nothing.")] = False,
     as_json: AsJson = False,
@@ -111,6 +112,7 @@ def ingest(
             trust_other=trust_other,
             remove_vanished=remove_vanished,
             encoding=encoding,
+            language=language,
             bytes_max=BYTES_MAX if bytes_max is None else bytes_max,
             dry_run=dry_run,
             on_progress=advance,

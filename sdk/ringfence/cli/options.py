@@ -69,6 +69,14 @@ Syntax = Annotated[
     Literal["operators", "plain"],
     typer.Option("--syntax", help='Whether "phrases" and prefix* are operators, or all is text (plain).'),
 ]
+Language = Annotated[
+    str,
+    typer.Option(
+        "--language",
+        metavar="NAME",
+        help="Whose word stems are used, such as german; 'none' for none. The same to ingest and to search.",
+    ),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(

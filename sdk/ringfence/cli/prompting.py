@@ -18,6 +18,7 @@ from .options import (
     AsSubject,
     Embedder,
     Exact,
+    Language,
     Limit,
     MinScore,
     Mode,
@@ -64,6 +65,7 @@ def context(
     ] = 50,
     mode: Mode = "hybrid",
     syntax: Syntax = "operators",
+    language: Language = "english",
     where: Where = None,
     since: Since = None,
     until: Until = None,
@@ -86,6 +88,7 @@ def context(
             tokens_max,
             k,
             mode,
+            language,
             where=filter_of(where or ()),
             since=since,
             until=until,
@@ -135,6 +138,7 @@ def answer(
     ] = "",
     purpose: Purpose = "",
     via: Via = None,
+    language: Language = "english",
     embedder: Embedder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -142,7 +146,7 @@ def answer(
     text, inputs = _text(file), [*(made_from or ()), *_used(context_file)]
     with opened(store, embedder) as open_store:
         reader = open_store.as_user(subject, via=via or (), purpose=purpose)
-        answer_id = reader.register_answer(text, inputs, title=title, label=label, why=why)
+        answer_id = reader.register_answer(text, inputs, title=title, label=label, language=language, why=why)
     facts = {"answer": answer_id, "inputs": len(set(inputs))}
     finish(facts, lines(f"registered: {answer_id}, made from {facts['inputs']}"), as_json=as_json)
 
