@@ -151,3 +151,11 @@ def test_an_object_that_can_be_no_id_is_misuse(call: Call, firm: Path, command: 
     run = call(command, firm, "x" * 10_000, "--as", AUDITOR, "--json")
     assert run.code == 2
     assert "x" * 100 not in run.err
+
+
+@pytest.mark.parametrize("subject", [AUDITOR, CARL, NOBODY])
+def test_who_is_asked_of_an_id_and_a_path_is_misuse_to_anybody(call: Call, firm: Path, subject: str) -> None:
+    answers = [call("who", firm, path, "--as", subject) for path in ("offer.txt", "nowhere.txt")]
+    assert [answer.code for answer in answers] == [2, 2]
+    assert answers[0].err == answers[1].err
+    assert "expected 32 hexadecimal digits" in answers[0].err

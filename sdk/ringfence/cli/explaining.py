@@ -71,6 +71,13 @@ def who(
     as_json: AsJson = False,
 ) -> None:
     """Say, to an auditor, who may read a document or passage now, or might at a time."""
+    from ringfence_governance.rows import is_opaque
+
+    if not is_opaque(object_id):
+        raise typer.BadParameter(
+            "found an OBJECT that is no id; expected 32 hexadecimal digits; a reader's 'list' shows them, "
+            "and so does 'audit sql' with \"FROM documents\""
+        )
     with opened(store) as open_store:
         facts = open_store.as_user(subject).who(object_id, at=at).to_mapping()
     shown = [*facts["readers"]]
