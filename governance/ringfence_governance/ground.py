@@ -31,6 +31,7 @@ from .blinding import Blinding
 from .catalog import Catalog
 from .checkpoint_keeper import CheckpointKeeper
 from .erasure_ledger import LedgerCopy
+from .errors import StoreError
 from .grants import Grant, Issued
 from .journal import Entry
 from .kept_by_atom import KeptByAtom
@@ -97,6 +98,7 @@ class Ground:
     """The open parts of one store. Private to governance."""
 
     __slots__ = (
+        "_closed",
         "_kept",
         "_lock",
         "ambient",
@@ -155,6 +157,7 @@ class Ground:
         self.asserted_by = Assertion.of_this_process().to_mapping()
         self._kept = _Kept()
         self._lock = threading.RLock()
+        self._closed = False
 
     def __repr__(self) -> str:
         return "Ground(…)"
@@ -163,8 +166,9 @@ class Ground:
         raise TypeError("a store's ground cannot be pickled")
 
     def close(self) -> None:
-        """Close the log and the databases, and let go what was opened."""
-        self.resident.clear()
+        """Close the log and the databases, and let go what was opened; nothing is asked or written here any more."""
+        self._closed = True
+        self.resident.close()
         self.resident_lineage.close()
         self.contents.clear()
         self.lineage.close()
@@ -178,7 +182,9 @@ class Ground:
 
         Raises:
             SequenceUnconfirmed: Whether anything changed cannot be learnt in time.
+            StoreError: The store was closed.
         """
+        self._refuse_closed()
         mark = self.catalog.mark()
         with self._lock:
             kept = self._kept.moment
@@ -194,6 +200,10 @@ class Ground:
         with self._lock:
             self._kept.moment = (mark, found)
         return found
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed; nothing was read or written", hint="open it again")
 
     def moment_in(self, connection: Connection) -> Moment:
         """Return the moment a transaction sees."""
@@ -218,7 +228,12 @@ class Ground:
             return journal.entry(self.catalog, connection, sequence)
 
     def moved(self, grant: Grant) -> bool:
-        """Say whether policy, labels' meanings or rows changed since a grant was made, or its time is over."""
+        """Say whether policy, labels' meanings or rows changed since a grant was made, or its time is over.
+
+        Raises:
+            StoreError: The store was closed.
+        """
+        self._refuse_closed()
         mark = self.catalog.mark()
         with self._lock:
             kept = self._kept.moment

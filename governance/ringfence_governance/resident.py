@@ -87,7 +87,17 @@ class Resident:
             is opened in passes. One part of a block is opened in any case.
     """
 
-    __slots__ = ("_blocks", "_budget", "_lent", "_lock", "_sequence", "_tick", "_version", "_views")
+    __slots__ = (
+        "_blocks",
+        "_budget",
+        "_closed",
+        "_lent",
+        "_lock",
+        "_sequence",
+        "_tick",
+        "_version",
+        "_views",
+    )
 
     def __init__(self, budget: int | None = None) -> None:
         self._budget = memory_share() if budget is None else budget
@@ -95,6 +105,7 @@ class Resident:
         self._blocks: dict[bytes, _Held] = {}
         self._views: OrderedDict[tuple[int, int], _View] = OrderedDict()
         self._sequence = self._version = 0
+        self._closed = False
         self._tick = 0
         self._lent: _Lent | None = None
 
@@ -175,6 +186,12 @@ class Resident:
             if held:
                 give_back()
 
+    def close(self) -> None:
+        """Let everything go, and keep nothing from now on: who waits for rows finds them outdated."""
+        with self._lock:
+            self._closed = True
+            self.clear()
+
     def hold_to(self, sequence: int, version: int, current: Callable[[int], frozenset[bytes] | None]) -> None:
         """Let go what does not stand any more, if the store is not as it was at the last call.
 
@@ -200,7 +217,7 @@ class Resident:
 
     def _check(self, version: int) -> None:
         """Refuse to open rows of a version whose successor is known: what went with it would come back."""
-        if version < self._version:
+        if self._closed or version < self._version:
             raise Outdated
 
     def passes(

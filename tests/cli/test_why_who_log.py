@@ -136,6 +136,12 @@ def test_the_log_shows_an_auditor_each_question(call: Call, own_firm: Path) -> N
         == call("log", own_firm, "--as", AUDITOR, "--json").json["records"][-2]["record"]
     )
     assert "pump" not in "".join(lines)
+    # The policy's own changes are told in the same place.
+    assert any("p, acme/" in line or "p, *" in line for line in lines)
+    newest = call("log", own_firm, "--as", AUDITOR, "--last", "2", "--json").json
+    assert newest["count"] == 2
+    assert [each["verb"] for each in newest["records"]] == ["log", "log"]
+    assert call("log", own_firm, "--as", AUDITOR, "--last", "0").code == 2
 
 
 @pytest.mark.parametrize("subject", [CARL, NOBODY, "borealis/user:bea"])

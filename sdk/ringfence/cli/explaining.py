@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -123,10 +124,17 @@ def what(
     finish(facts, lines(*_labels(facts)), as_json=as_json, code=DONE if there else NOT_DONE)
 
 
-def log(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) -> None:
+def log(
+    store: StorePath,
+    subject: AsSubject = None,
+    last: Annotated[
+        int | None, typer.Option("--last", metavar="N", help="Only the newest N records.", min=1)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show, to an auditor, what was read, refused and changed."""
     with opened(store) as open_store:
-        records = list(open_store.as_user(subject).log())
+        records = list(deque(open_store.as_user(subject).log(), last))
 
     def show(out: Console) -> None:
         rows = [
@@ -138,13 +146,12 @@ def log(store: StorePath, subject: AsSubject = None, as_json: AsJson = False) ->
                 ARROW.join([record["subject"] or "(another tenant)", *record["via"]]),
                 len(record["rows"]),
                 record["rows_hidden"],
-                record["record"],
+                record.get("row", "") or record["record"],
             )
             for record in records
         ]
-        out.print(
-            table(["at", "verb", "action", "outcome", "subject", "rows", "rows hidden", "record"], rows)
-        )
+        names = ["at", "verb", "action", "outcome", "subject", "rows", "rows hidden", "record, or change"]
+        out.print(table(names, rows))
 
     finish(
         {"records": records, "count": len(records)}, show, as_json=as_json, code=DONE if records else NOT_DONE
