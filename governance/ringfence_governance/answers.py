@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from . import erasure_ledger, ingest_lineage, manifest, publications, retention, rows, runs
+from . import erasure_ledger, ingest_lineage, manifest, publications, retention, rows, runs, wrapped_labels
 from .drafts import ANSWER, ChunkDraft, DocumentDraft, LabelChoice, SourceIdentity
-from .errors import InvalidInput, NotReadable, Refused, WriteRefused
+from .errors import InvalidInput, NotReadable, Refused, StoreCorrupt, WriteRefused
 from .floors import Floors
 from .ground import Ground, Moment
 from .kept_changes import WHY_CHARACTERS_MAX
@@ -118,7 +118,7 @@ def register(ground: Ground, subject: Subject, answer: AnswerDraft) -> str:
     _require(ground, subject, draft, floors)
     with WriterLease(ground.catalog) as lease:
         moment = ground.moment()
-        inherited = _require(ground, subject, draft, floors)
+        inherited = _require(ground, subject, draft, floors, alone=True)
         entry = WriteAuthority(ground, subject).intern(draft.label, inherited)
         return _publish(ground, lease, subject, moment, run_id, draft, entry, answer.why)
 
@@ -133,11 +133,17 @@ def _refuse_vectors(ground: Ground, draft: DocumentDraft) -> None:
             )
 
 
-def _require(ground: Ground, subject: Subject, draft: DocumentDraft, floors: Floors) -> list[LabelEntry]:
+def _require(
+    ground: Ground, subject: Subject, draft: DocumentDraft, floors: Floors, *, alone: bool = False
+) -> list[LabelEntry]:
     """Return the labels of what went in, each once, if the subject may write this.
+
+    Args:
+        alone: Nobody else writes: labels are held to keys too.
 
     Raises:
         NotReadable, Refused, WriteRefused: He may not; recorded.
+        StoreCorrupt: An input stands under another label than its key does; an alarm.
     """
     try:
         found = rows.labels_of(ground, ground.grant(subject, "read"), draft.parents)
@@ -149,6 +155,11 @@ def _require(ground: Ground, subject: Subject, draft: DocumentDraft, floors: Flo
             writer.check_ingest(draft.label)
         judgements = WriteJudgements(ground, writer, floors)
         judgements.refuse_lowering(draft.label, draft.sha256, None, inherited)
+        if alone:
+            wrapped_labels.refuse_other(ground, ((each, entry.atom) for entry, each in found.values()))
+    except StoreCorrupt:
+        ground.record(subject, JOB, "ingest", "alarm")
+        raise
     except (NotReadable, Refused, WriteRefused):
         ground.record(subject, JOB, "ingest", "refused")
         raise

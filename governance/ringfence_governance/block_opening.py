@@ -255,5 +255,5 @@ def _document_metadata(ground: Ground, keys: Keyring, document: dict[str, Any]) 
     place = cell(ground.store_id, "documents", document["id"], document["id"], "metadata")
     cipher = keys.cipher(document["id"], document["atom"])
     found: dict[str, Any] = json.loads(cipher.open_packed(document["metadata"], place))
-    ground.contents.note(document["id"], document["metadata"], found["sha256"])
+    ground.contents.note(document["id"], document["atom"], document["metadata"], found["sha256"])
     return found

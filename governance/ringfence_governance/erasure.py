@@ -34,11 +34,12 @@ from . import (
     publications,
     retention,
     runs,
+    wrapped_labels,
 )
 from .descendants import Reach
 from .erasure_ledger import Entry
 from .erasure_proof import NO_TRACES, Traces
-from .errors import InvalidInput, NotReadable, Refused, standing
+from .errors import InvalidInput, NotReadable, Refused, StoreCorrupt, standing
 from .ground import Ground, Moment
 from .kept_changes import Reasoned
 from .leases import WriterLease
@@ -84,6 +85,7 @@ def erase(
     with WriterLease(ground.catalog, expel=True) as lease:
         _replay(ground, lease)
         moment = _require(ground, subject, asked, canaries)
+        _refuse_forged(ground, subject, moment, asked)
         traces: dict[str, Traces] = {}
         if new := asked - moment.erased:
             made, left = _publish(ground, lease, subject, new, reason, moment)
@@ -154,6 +156,21 @@ def _require(ground: Ground, subject: Subject, asked: Collection[str], canaries:
         ground.record(subject, "erase", "delete", "refused")
         raise
     return moment
+
+
+def _refuse_forged(ground: Ground, subject: Subject, moment: Moment, asked: Collection[str]) -> None:
+    """Let nobody erase a document by a label that only its row says it has.
+
+    Raises:
+        StoreCorrupt: There is one; an alarm. Nothing was erased.
+    """
+    versions = moment.publication.versions
+    found = ground.tables.rows_by("documents", versions["documents"], "id", asked, ["atom"])
+    try:
+        wrapped_labels.refuse_other(ground, ((row["id"], int(row["atom"])) for row in found))
+    except StoreCorrupt:
+        ground.record(subject, "erase", "delete", "alarm")
+        raise
 
 
 def _require_one(
@@ -309,6 +326,7 @@ def _finished(
     """Destroy the keys, remove older versions, scan and certify; return the certificate."""
     if entry.certificate is not None:
         return erasure_proof.kept_certificate(ground, entry)
+    _refuse_unsealed(ground, entry)
     with ground.catalog.write() as connection:
         # Under the catalog's lock: no writer takes the lease meanwhile, so none keeps one of these keys.
         lease.check(connection)
@@ -327,6 +345,17 @@ def _finished(
     return certificate
 
 
+def _refuse_unsealed(ground: Ground, entry: Entry) -> None:
+    """Destroy no key by an entry that this store did not seal, or that names documents it was not about.
+
+    Raises:
+        StoreCorrupt: It is such a one.
+    """
+    told = entry.told(ground.catalog)
+    if not {*told["asked"], *told["atoms"]} >= set(entry.documents):
+        raise StoreCorrupt(f"erasure {entry.erasure_id}: the catalog was changed; no key is destroyed by it")
+
+
 def _replay(ground: Ground, lease: WriterLease) -> None:
     """Erase again what the copy of the ledger says and the catalog does not, and the other way round."""
     with ground.catalog.read() as connection:
@@ -342,6 +371,8 @@ def _replay(ground: Ground, lease: WriterLease) -> None:
     forgotten = [entry for name, entry in known.items() if name not in copied]
     if forgotten:
         # The keys are of an older copy: the keys of what was erased since are in it again.
+        for entry in forgotten:
+            _refuse_unsealed(ground, entry)
         for entry in forgotten:
             with ground.catalog.write() as connection:
                 lease.check(connection)

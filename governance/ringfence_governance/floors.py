@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from . import audit_reading, authority, rows
+from . import audit_reading, authority, rows, wrapped_labels
 from .errors import NotReadable, Refused
 from .ground import Ground
 from .labels import LabelEntry
@@ -37,6 +37,7 @@ class Floors:
 
         Raises:
             Refused: One of them is unknown, or the ingester may not read it.
+            StoreCorrupt: One stands under another label than its key does.
         """
         if not document_ids:
             return []
@@ -47,6 +48,7 @@ class Floors:
             raise Refused(
                 "a parent is unknown, or the ingester may not read it; expected ids of documents he may read"
             ) from error
+        wrapped_labels.refuse_other(self._ground, ((each, entry.atom) for entry, each in found.values()))
         return [found[document_id][0] for document_id in document_ids]
 
     def equal_bytes(self, sha256: str, *, except_document: str | None) -> list[LabelEntry]:

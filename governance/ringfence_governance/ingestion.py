@@ -264,7 +264,8 @@ class Ingestion:
 
     def paths(self) -> frozenset[str]:
         """Return the paths this subject ingested from this source before."""
-        return frozenset(manifest.open_paths(self._ground, self._authority.table, self._held.values()))
+        found = manifest.open_paths(self._ground, self._authority.table, self._source_id, self._held.values())
+        return frozenset(found)
 
     def remove(self, path: str) -> bool:
         """Remove a document. False: the subject may not delete under its label.

@@ -1,9 +1,9 @@
 """Remember, while a store is open, of which bytes the documents are that were opened, and what was given to whom.
 
 Promise: what is remembered is a keyed digest of a document's bytes, under its
-id and its metadata as that is sealed, and is told to who has both from a row of
-his grant. Nothing of it is on a disk, where it would show which documents are
-equal.
+id, its atom and its metadata as that is sealed, and is told to who has all three
+from a row of his grant: of a row that was moved under another label nothing is.
+Nothing of it is on a disk, where it would show which documents are equal.
 
 Source: docs/decisions/0017-context-and-answers.md.
 """
@@ -49,13 +49,14 @@ class KnownContents:
         """Return by what bytes are remembered."""
         return bytes.fromhex(digest(self._key(), "known content", sha256)[:DIGITS])
 
-    def note(self, document_id: str, metadata: bytes, sha256: str) -> None:
+    def note(self, document_id: str, atom: int, metadata: bytes, sha256: str) -> None:
         """Remember of which bytes a document is.
 
         Args:
+            atom: That its key was opened for.
             metadata: As it is sealed: sealed anew, it is another.
         """
-        place = _place(document_id, metadata)
+        place = _place(document_id, atom, metadata)
         if place in self._held:
             return
         found = self.digest(sha256)
@@ -64,9 +65,9 @@ class KnownContents:
             while len(self._held) > DOCUMENTS_KEPT:
                 del self._held[next(iter(self._held))]
 
-    def of(self, document_id: str, metadata: bytes) -> bytes | None:
+    def of(self, document_id: str, atom: int, metadata: bytes) -> bytes | None:
         """Return the digest of a document's bytes; None if it is not remembered."""
-        return self._held.get(_place(document_id, metadata))
+        return self._held.get(_place(document_id, atom, metadata))
 
     def clear(self) -> None:
         """Forget all."""
@@ -74,8 +75,11 @@ class KnownContents:
             self._held.clear()
 
 
-def _place(document_id: str, metadata: bytes) -> bytes:
-    return hashlib.blake2b(metadata, digest_size=16, person=bytes.fromhex(document_id)).digest()
+def _place(document_id: str, atom: int, metadata: bytes) -> bytes:
+    made = hashlib.blake2b(
+        metadata, digest_size=16, person=bytes.fromhex(document_id), salt=atom.to_bytes(4, "big", signed=True)
+    )
+    return made.digest()
 
 
 @dataclass(slots=True)

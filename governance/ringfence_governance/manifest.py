@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from . import catalog_schema as schema
 from .drafts import SourceIdentity
-from .errors import StoreError
+from .errors import StoreCorrupt, StoreError
 from .ground import Ground
 from .label_table import LabelTable
 from .rows import cell
@@ -48,26 +48,36 @@ class ManifestChanges:
 
 
 def source_id(ground: Ground, subject: Subject, source: SourceIdentity, *, make: bool) -> str:
-    """Return the opaque id of a source as this subject ingests it; empty if it is new and not made."""
+    """Return the opaque id of a source as this subject ingests it; empty if it is new and not made.
+
+    Raises:
+        StoreCorrupt: The catalog has another source in its place.
+    """
     digest = ground.catalog.digest("source", subject.tenant, subject.person, source.kind, source.uri)
+    body = json.dumps({"uri": source.uri, "kind": source.kind, "subject": subject.person}, sort_keys=True)
     if not make:
         with ground.catalog.read() as connection:
-            return _known_source(connection, digest) or ""
+            return _known_source(ground, connection, digest, body) or ""
     new = ground.ambient.new_id("source", f"{source.uri}|{subject.person}")
-    body = json.dumps({"uri": source.uri, "kind": source.kind, "subject": subject.person}, sort_keys=True)
     sealed = ground.catalog.seal(body.encode(), "source", new)
     # Looked up under the write lock: two runs that begin at once must not both make it.
     with ground.catalog.write() as connection:
-        known = _known_source(connection, digest)
+        known = _known_source(ground, connection, digest, body)
         if known is None:
             connection.execute(insert(schema.sources).values(source_id=new, digest=digest, sealed=sealed))
     return known or new
 
 
-def _known_source(connection: Connection, digest: str) -> str | None:
-    query = select(schema.sources.c.source_id).where(schema.sources.c.digest == digest)
-    found = connection.execute(query).scalar()
-    return None if found is None else str(found)
+def _known_source(ground: Ground, connection: Connection, digest: str, body: str) -> str | None:
+    columns = schema.sources.c
+    query = select(columns.source_id, columns.sealed).where(columns.digest == digest)
+    found = connection.execute(query).one_or_none()
+    if found is None:
+        return None
+    # What it holds is told to who ingests from it: so it must be his.
+    if ground.catalog.open(found.sealed, "source", found.source_id) != body.encode():
+        raise StoreCorrupt("the catalog was changed: it has another source in the place of this one")
+    return str(found.source_id)
 
 
 def ingester_of(ground: Ground, document_id: str) -> str | None:
@@ -140,17 +150,25 @@ def move(connection: Connection, atoms: Mapping[str, int]) -> None:
         )
 
 
-def open_paths(ground: Ground, table: LabelTable, documents: Iterable[Held]) -> list[str]:
-    """Return the paths of documents, opened with their own keys."""
+def open_paths(ground: Ground, table: LabelTable, source: str, documents: Iterable[Held]) -> list[str]:
+    """Return the paths of documents of one source, opened with their own keys.
+
+    Raises:
+        StoreCorrupt: One is of another source, or does not open. No path leaves.
+    """
     wanted = list(documents)
     entries = [table.entries[atom] for atom in sorted({document.atom for document in wanted})]
     keyring = ground.keys.keyring(entries, [document.document_id for document in wanted])
-    return [
+    paths = [
         keyring.cipher(document.document_id, document.atom)
         .open_packed(document.sealed_path, path_cell(ground, document.document_id))
         .decode()
         for document in wanted
     ]
+    # A path is sealed for its document; that it is of this source, its keyed digest says.
+    if [path_digest(ground, source, path) for path in paths] != [each.path_digest for each in wanted]:
+        raise StoreCorrupt("the catalog was changed: it names a document under a source that is not its own")
+    return paths
 
 
 def path_cell(ground: Ground, document_id: str) -> bytes:

@@ -27,9 +27,10 @@ from . import (
     manifest,
     publications,
     runs,
+    wrapped_labels,
 )
 from .drafts import LabelChoice
-from .errors import NotReadable, Refused, WriteRefused
+from .errors import NotReadable, Refused, StoreCorrupt, WriteRefused
 from .ground import Ground, Moment
 from .journal import Change
 from .kept_changes import Reasoned, signed
@@ -63,11 +64,11 @@ class _Family:
 
     Args:
         labels: Document → its label now, of the document and all that was ever made from it.
-        inputs: The labels now of what the document itself was made from.
+        inputs: The same of what the document itself was made from.
     """
 
     labels: Mapping[str, LabelEntry]
-    inputs: tuple[LabelEntry, ...]
+    inputs: Mapping[str, LabelEntry]
 
 
 def relabel(
@@ -92,6 +93,7 @@ def relabel(
         # Judged anew, since time has passed; which documents are concerned changes with the store alone.
         same = moment.sequence == before.sequence
         family = _require(ground, subject, moment, document_id, choice, known if same else None)
+        _refuse_forged(ground, subject, family)
         writer = WriteAuthority(ground, subject)
         entries = _interned(ground, writer, family, document_id, choice)
         changed = {each: entry for each, entry in entries.items() if entry.atom != family.labels[each].atom}
@@ -122,7 +124,7 @@ def _require(
         atom = _atom(ground, moment, document_id)
         _require_rights(ground, subject, moment, document_id, atom, choice)
         family = known or _family(ground, moment, document_id)
-        if not WriteAuthority(ground, subject).may_replace(choice, atom, family.inputs):
+        if not WriteAuthority(ground, subject).may_replace(choice, atom, list(family.inputs.values())):
             raise WriteRefused(
                 "its label would be lower than the one it has; expected an equal or higher one, "
                 "or the right to declassify; nothing was changed",
@@ -132,6 +134,20 @@ def _require(
         ground.record(subject, JOB, "relabel_to", "refused")
         raise
     return family
+
+
+def _refuse_forged(ground: Ground, subject: Subject, family: _Family) -> None:
+    """Wrap no document's key for a label that follows from one that only its row says it has.
+
+    Raises:
+        StoreCorrupt: There is one; an alarm. Nothing was changed.
+    """
+    standing = {**family.inputs, **family.labels}
+    try:
+        wrapped_labels.refuse_other(ground, ((each, label.atom) for each, label in standing.items()))
+    except StoreCorrupt:
+        ground.record(subject, JOB, "relabel_to", "alarm")
+        raise
 
 
 def _atom(ground: Ground, moment: Moment, document_id: str) -> int:
@@ -174,7 +190,7 @@ def _family(ground: Ground, moment: Moment, document_id: str) -> _Family:
     labels = {row["id"]: moment.table.entries[row["atom"]] for row in rows}
     return _Family(
         {each: label for each, label in labels.items() if each in reached},
-        tuple(labels[each] for each in sorted(parents & labels.keys())),
+        {each: label for each, label in labels.items() if each in parents},
     )
 
 
@@ -182,7 +198,7 @@ def _interned(
     ground: Ground, writer: WriteAuthority, family: _Family, document_id: str, choice: LabelChoice
 ) -> dict[str, LabelEntry]:
     """Return the new label of each document of the family."""
-    given = flatten([writer.intern(choice, ()), *family.inputs])
+    given = flatten([writer.intern(choice, ()), *family.inputs.values()])
     parts = {each: given | derivatives.parts_of(label) for each, label in family.labels.items()}
     return {
         each: derivatives.with_parts(ground, found) for each, found in (parts | {document_id: given}).items()

@@ -102,7 +102,7 @@ def contents(ground: Ground, grant: Grant) -> list[tuple[str, int, bytes]]:
     # What is remembered needs no key: so this is the guard behind the filter.
     if not {row["atom"] for row in found} <= grant.atoms:
         raise StoreCorrupt("found rows of a label outside the grant; nothing leaves")
-    known = [ground.contents.of(row["id"], row["metadata"]) for row in found]
+    known = [ground.contents.of(row["id"], row["atom"], row["metadata"]) for row in found]
     missing = [row for row, content in zip(found, known, strict=True) if content is None]
     keys = keyring(ground, grant, {row["atom"] for row in missing}, [row["id"] for row in missing])
     return [
@@ -118,7 +118,7 @@ def contents(ground: Ground, grant: Grant) -> list[tuple[str, int, bytes]]:
 def _metadata(ground: Ground, keys: Keyring, row: dict[str, Any]) -> dict[str, Any]:
     """Return a document's metadata, opened; of which bytes it is is remembered."""
     found: dict[str, Any] = json.loads(_open(ground, keys, "documents", row["id"], row, "metadata"))
-    ground.contents.note(row["id"], row["metadata"], found["sha256"])
+    ground.contents.note(row["id"], row["atom"], row["metadata"], found["sha256"])
     return found
 
 

@@ -378,7 +378,7 @@ def test_the_manifest_says_what_a_source_holds_and_changes_with_its_publication(
     held = manifest.held(world.ground, source)
     assert {each.document_id for each in held.values()} == set(ids)
     table = world.ground.moment().table
-    assert sorted(manifest.open_paths(world.ground, table, held.values())) == ["a.txt", "b.txt"]
+    assert sorted(manifest.open_paths(world.ground, table, source, held.values())) == ["a.txt", "b.txt"]
     with world.ingestion() as ingestion:
         ingestion.put(draft("a.txt", "changed"))
         ingestion.remove("b.txt")

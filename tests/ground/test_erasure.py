@@ -449,6 +449,39 @@ def test_a_copy_of_the_ledger_that_was_changed_is_refused(filled: World, tmp_pat
         open_world(filled.folder, filled.clock)
 
 
+@pytest.mark.parametrize("way", ["added", "widened", "widened and not finished"])
+def test_an_erasure_that_this_store_did_not_seal_destroys_no_key(
+    way: str, filled: World, tmp_path: Path
+) -> None:
+    """Who can write the catalog and not the folder of keys says that a document was erased."""
+    seen = filled.see("acme/user:hal").ids
+    old = Path(shutil.copytree(filled.home, tmp_path / "old"))
+    filled.door.erase(subject("acme/user:dex"), [seen["public.txt"]], WHY)
+    filled.door.close()
+    named = json.dumps([seen["pay/salaries.txt"], seen["public.txt"]])
+    with database(filled.path / "catalog.db") as catalog:
+        if way == "added":
+            catalog.execute("INSERT INTO entries (kind, at) VALUES ('erasure', '2026-06-01T00:00:09Z')")
+            catalog.execute(
+                "INSERT INTO erasures SELECT ?, (SELECT max(sequence) FROM entries), ?, sealed, NULL FROM erasures",
+                ["e" * 32, named],
+            )
+        elif way == "widened and not finished":
+            catalog.execute("UPDATE erasures SET documents = ?, certificate = NULL", [named])
+        else:
+            shutil.rmtree(filled.home)
+            shutil.copytree(old, filled.home)
+            catalog.execute("UPDATE erasures SET documents = ?", [named])
+    with pytest.raises(StoreCorrupt):
+        # What is not finished the next erasure finishes.
+        open_world(filled.folder, filled.clock).door.erase(
+            subject("acme/user:dex"), [seen["public.txt"]], WHY
+        )
+    with database(next(filled.home.glob("*/keys.db"))) as keys:
+        counted = "SELECT count(*) FROM document_keys WHERE document_id = ?"
+        assert keys.execute(counted, [seen["pay/salaries.txt"]]).fetchone() == (1,)
+
+
 def test_opening_a_store_that_agrees_writes_nothing(filled: World) -> None:
     erase(filled, document(filled, "project.txt", "acme/user:bob"))
     sequence = filled.ground.moment().sequence

@@ -12,10 +12,12 @@ import gzip
 import json
 import os
 import shutil
+import sqlite3
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +28,11 @@ import pytest
 
 import ringfence
 from ringfence_governance.drafts import DocumentDraft
-from ringfence_governance.errors import StoreCorrupt
+from ringfence_governance.errors import NotReadable, StoreCorrupt
+from ringfence_governance.kept_changes import Reasoned
 from ringfence_governance.labels import Label, NamedLabel
+from ringfence_governance.policy_rows import from_fields
+from ringfence_governance.subjects import Subject
 from ringfence_governance.terms import terms
 
 from .file_scan import database_values, decoded_tables, forms, hits, raw_files, unpacked, vector_forms
@@ -401,6 +406,108 @@ def test_a_row_moved_under_another_label_by_who_can_write_the_files_opens_for_no
     for ask in (lambda reader: reader.search("acquisition"), lambda reader: reader.list()):
         with pytest.raises(StoreCorrupt, match="does not open: no key for its document under its label"):
             ask(small.reader(INSIDER))
+
+
+def written(small: SeededStore) -> tuple[str, str]:
+    """Return the ids of a hidden document and of an insider's own."""
+    (hidden,) = small.write(INGESTER, [Page("pay/a.txt", SECRET, "acme/label:board")])
+    (his,) = small.write(INSIDER, [Page("b.txt", "mine", Label("acme", INSIDER))], source_name="his")
+    return hidden, his
+
+
+def move_rows(small: SeededStore, *names: str) -> None:
+    """Let the insider rewrite the atom of the hidden document to that of his own label."""
+    for name in names or ("documents", "chunks"):
+        dataset = lance.dataset(str(small.path / "lance" / f"{name}.lance"))
+        table = dataset.to_table()
+        atoms = pa.array([max(table["atom"].to_pylist())] * table.num_rows, pa.int32())
+        place = table.schema.get_field_index("atom")
+        replace_published(dataset, table.set_column(place, table.schema.field("atom"), atoms))
+
+
+def own_by_forgery(small: SeededStore, hidden: str, his: str) -> None:
+    """Let the catalog say that a document is from the insider's own source."""
+    with closing(sqlite3.connect(small.path / "catalog.db")) as catalog, catalog:
+        (source,) = catalog.execute("SELECT source_id FROM manifest WHERE document_id = ?", [his]).fetchone()
+        catalog.execute("UPDATE manifest SET source_id = ? WHERE document_id = ?", [source, hidden])
+
+
+def made_from_by_forgery(small: SeededStore, hidden: str, his: str) -> None:
+    """Let the edges say that a document was made from the insider's own."""
+    documents = lance.dataset(str(small.path / "lance" / "documents.lance")).to_table().to_pylist()
+    run, atom = next((each["run_id"], each["atom"]) for each in documents if each["id"] == hidden)
+    dataset = lance.dataset(str(small.path / "lance" / "edges.lance"))
+    table = dataset.to_table()
+    edge = {"id": "f" * 32, "atom": atom, "run_id": run, "child": hidden, "parent": his, "kind": "derived"}
+    replace_published(dataset, pa.Table.from_pylist([*table.to_pylist(), edge], schema=table.schema))
+
+
+HIGHER = Label("acme", INSIDER, denied=frozenset({DORA}))
+
+
+@pytest.mark.parametrize("way", [own_by_forgery, made_from_by_forgery])
+def test_the_key_of_a_moved_row_is_wrapped_for_no_label_of_who_moved_it(
+    way: Callable[[SeededStore, str, str], None], small: SeededStore
+) -> None:
+    """Relabelling wraps keys anew: what follows from the label that a row says must not decide for whom."""
+    hidden, his = written(small)
+    move_rows(small)
+    way(small, hidden, his)
+    insider = small.reader(INSIDER)
+    with pytest.raises((StoreCorrupt, NotReadable)):
+        insider.relabel(hidden if way is own_by_forgery else his, HIGHER, why="x")
+    with pytest.raises(StoreCorrupt):
+        insider.text(hidden)
+    wraps = small.door._Door__ground.keys.wraps_of([hidden])  # type: ignore[attr-defined]
+    board = small.door._Door__ground.moment().table.by_id["acme/label:board"]  # type: ignore[attr-defined]
+    assert {wrap.atom for wrap in wraps} == {board.atom}
+
+
+@pytest.mark.parametrize("what", ["answer", "document", "erasure"])
+def test_a_moved_row_is_an_input_of_nothing_and_is_erased_by_nobody(what: str, small: SeededStore) -> None:
+    """What inherits its label would inherit the wrong one; and nothing of it need be opened for that."""
+    for action in ("read", "delete"):
+        rule = ("p", INGESTER, "acme", "*", action, "any", "*", "-", "-", "allow")
+        assert small.door.add_row(Subject(INGESTER), from_fields(rule), Reasoned("x"))
+    hidden, _ = written(small)
+    ada, keys = small.reader(INGESTER), small.door._Door__ground.keys  # type: ignore[attr-defined]
+    (passage,) = [hit.id for hit in ada.search(SECRET, mode="text") if hit.document == hidden]
+    move_rows(small, "documents" if what == "erasure" else "chunks")
+    attempts: dict[str, Callable[[], object]] = {
+        "answer": lambda: ada.register_answer("forty two million", [passage]),
+        "document": lambda: small.write(
+            INGESTER, [Page("c.txt", "made", Label("acme", INGESTER), (passage,))]
+        ),
+        "erasure": lambda: ada.erase(hidden, why="x"),
+    }
+    with pytest.raises(StoreCorrupt, match="another label than its key"):
+        attempts[what]()
+    assert keys.wraps_of([hidden])
+
+
+def test_a_document_moved_to_anothers_source_tells_him_no_path(small: SeededStore) -> None:
+    (hidden,) = small.write(INGESTER, [Page("pay/a.txt", SECRET, "acme/label:board")])
+    (his,) = small.write(INSIDER, [Page("b.txt", "mine", Label("acme", INSIDER))], source_name="his")
+    with small.ingestion(INSIDER, source_name="his") as ingestion:
+        assert ingestion.paths() == {"b.txt"}
+    own_by_forgery(small, hidden, his)
+    with (
+        pytest.raises(StoreCorrupt, match="not its own"),
+        small.ingestion(INSIDER, source_name="his") as again,
+    ):
+        again.paths()
+
+
+def test_a_source_put_in_the_place_of_his_own_tells_nobody_a_path(small: SeededStore) -> None:
+    small.write(INGESTER, [Page("pay/a.txt", SECRET, "acme/label:board")])
+    with small.ingestion(INSIDER, source_name="his") as ingestion:
+        assert ingestion.paths() == set()
+    with closing(sqlite3.connect(small.path / "catalog.db")) as catalog, catalog:
+        one, other = catalog.execute("SELECT source_id, digest FROM sources ORDER BY rowid").fetchall()
+        for source, digest in ((one[0], ""), (other[0], one[1]), (one[0], other[1])):
+            catalog.execute("UPDATE sources SET digest = ? WHERE source_id = ?", [digest, source])
+    with pytest.raises(StoreCorrupt, match="another source"), small.ingestion(INSIDER, source_name="his"):
+        pytest.fail("somebody else's source was opened")
 
 
 def replace_published(dataset: lance.LanceDataset, rows: pa.Table) -> None:

@@ -210,11 +210,11 @@ def test_bytes_keep_their_label_whether_they_were_looked_at_before_or_not(
     with pytest.raises(ringfence.WriteRefused, match="its bytes equal a document you may read"):
         store.write(WRITER, [Page("copy.txt", "pump changed", OPEN)])
     assert opened == [old]
-    # A label that changes leaves what the bytes are, and is the one that counts.
+    # A label that changes is the one that counts, and what the bytes are is asked of who can open it under that.
     with store.ingestion(DECLASSIFIER) as ingestion:
         assert ingestion.relabel("secret.txt", OPEN)
     store.write(WRITER, [Page("copy.txt", "pump changed", OPEN)])
-    assert opened == [old]
+    assert opened == [old, old]
 
 
 def test_bytes_that_others_have_open_have_no_effect_on_who_may_not_read_them(store: SeededStore) -> None:
@@ -227,10 +227,12 @@ def test_bytes_that_others_have_open_have_no_effect_on_who_may_not_read_them(sto
 
 def test_metadata_moved_to_another_document_is_not_taken_for_its_own(store: SeededStore) -> None:
     contents = store.door._Door__ground.contents  # type: ignore[attr-defined]
-    contents.note("1" * 32, b"sealed", "a" * 64)
-    assert contents.of("1" * 32, b"sealed") == contents.digest("a" * 64) != contents.digest("b" * 64)
-    assert contents.of("2" * 32, b"sealed") is None
-    assert contents.of("1" * 32, b"sealed anew") is None
+    contents.note("1" * 32, 7, b"sealed", "a" * 64)
+    assert contents.of("1" * 32, 7, b"sealed") == contents.digest("a" * 64) != contents.digest("b" * 64)
+    assert contents.of("2" * 32, 7, b"sealed") is None
+    assert contents.of("1" * 32, 7, b"sealed anew") is None
+    # Nor if its row says that it is under another label: who asks by that one need not be able to open it.
+    assert contents.of("1" * 32, 8, b"sealed") is None
 
 
 def test_who_may_declassify_lowers_and_another_may_not(store: SeededStore) -> None:
