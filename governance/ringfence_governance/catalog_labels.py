@@ -1,7 +1,8 @@
 """Intern labels to atoms, and give the label table of one catalog sequence.
 
 Promise: an atom stands for one label for ever; a named label may be given a
-new meaning, and each meaning keeps the sequence number it began at.
+new meaning, and each meaning keeps the sequence number it began at. A meaning
+counts for the label it was sealed for alone, whichever row says otherwise.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select
 
 from . import catalog_schema as schema
-from . import identifiers
+from . import identifiers, journal
 from .catalog import NEW_LABEL, SEQUENCE_MAX, Catalog
 from .errors import InvalidLabel, StoreCorrupt
 from .label_table import LabelTable
@@ -49,9 +50,15 @@ def load(
         .subquery()
     )
     rows = connection.execute(
-        select(*schema.labels.c, versions.c.sequence.label("since"), versions.c.definition)
+        select(
+            *schema.labels.c,
+            versions.c.sequence.label("since"),
+            versions.c.definition,
+            schema.journal.c.payload.label("journaled"),
+        )
         .join(newest, newest.c.atom == schema.labels.c.atom)
         .join(versions, and_(versions.c.atom == newest.c.atom, versions.c.sequence == newest.c.sequence))
+        .outerjoin(schema.journal, schema.journal.c.sequence == versions.c.sequence)
     ).all()
     entries = [_entry(catalog, row) for row in rows]
     number = version(connection, until=until)
@@ -83,9 +90,16 @@ def versions(catalog: Catalog, connection: Connection, *, until: int) -> tuple[L
     """
     made = schema.label_versions
     rows = connection.execute(
-        select(*schema.labels.c, made.c.sequence.label("since"), made.c.definition, schema.entries.c.at)
+        select(
+            *schema.labels.c,
+            made.c.sequence.label("since"),
+            made.c.definition,
+            schema.entries.c.at,
+            schema.journal.c.payload.label("journaled"),
+        )
         .join(made, made.c.atom == schema.labels.c.atom)
         .join(schema.entries, schema.entries.c.sequence == made.c.sequence)
+        .outerjoin(schema.journal, schema.journal.c.sequence == made.c.sequence)
         .where(made.c.sequence <= until)
         .order_by(made.c.sequence, made.c.atom)
     )
@@ -133,7 +147,7 @@ def define(catalog: Catalog, connection: Connection, name: str, label: Label, se
     ).scalar()
     if atom is None:
         atom = _insert(catalog, connection, lookup, name, sequence)
-    _insert_version(catalog, connection, int(atom), sequence, {"label": label.to_mapping()})
+    _insert_version(catalog, connection, int(atom), sequence, {"label": label.to_mapping(), "name": name})
     return LabelEntry(int(atom), name, label)
 
 
@@ -184,7 +198,24 @@ def _insert_version(
 def _entry(catalog: Catalog, row: Row[*tuple[Any, ...]]) -> LabelEntry:
     label_id = catalog.open(row.sealed_id, "label id", row.value_digest).decode()
     definition = json.loads(catalog.open(row.definition, "label", row.atom, row.since))
-    return _from_definition(row.atom, label_id, definition)
+    entry = _from_definition(row.atom, label_id, definition)
+    if not _belongs(catalog, row, entry, definition):
+        # The id is sealed for its digest and the meaning for its atom: that the two go together, no seal says.
+        raise StoreCorrupt("the catalog was changed: a label has the meaning of another one; nothing is read")
+    return entry
+
+
+def _belongs(
+    catalog: Catalog, row: Row[*tuple[Any, ...]], entry: LabelEntry, definition: dict[str, object]
+) -> bool:
+    """Say whether a meaning was sealed for the label whose id stands beside it."""
+    if entry.definition is None:
+        return bool(row.value_digest == catalog.digest("compound", *sorted(entry.parts)))
+    if not entry.named:
+        return bool(row.value_digest == catalog.digest("label value", entry.definition.canonical_bytes()))
+    # Of a meaning from before names stood in them the journal says whose it is.
+    name = definition.get("name") or journal.label_named(catalog, row.since, row.journaled)
+    return name == entry.label_id
 
 
 def _from_definition(atom: int, label_id: str, definition: dict[str, object]) -> LabelEntry:

@@ -157,6 +157,18 @@ def entry(catalog: Catalog, connection: Connection, sequence: int) -> Entry:
     return _opened(catalog, row)
 
 
+def label_named(catalog: Catalog, sequence: int, payload: bytes | None) -> str | None:
+    """Return the name of the label that a row gives a meaning; None if it gives none, or there is no such row.
+
+    Args:
+        payload: Of the row, as it is sealed.
+    """
+    if payload is None:
+        return None
+    label = json.loads(catalog.open(payload, "journal", sequence))["label"]
+    return None if label is None else str(label[0])
+
+
 def _body(change: Change) -> dict[str, object]:
     body: dict[str, object] = {
         "kind": change.kind,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select, update
 
 from ringfence_governance import catalog_labels
+from ringfence_governance.catalog_schema import label_versions
 from ringfence_governance.errors import StoreCorrupt
 from ringfence_governance.label_table import LabelTable
 from ringfence_governance.labels import Label, LabelEntry, NamedLabel
@@ -94,6 +97,70 @@ def test_a_definition_moved_to_another_atom_or_number_does_not_open(world: World
         opened.execute("UPDATE label_versions SET definition = ? WHERE atom = ?", [other, payroll])
     with pytest.raises(StoreCorrupt):
         fresh(world)
+
+
+SWAPPED = [
+    ("acme/label:payroll", "acme/label:staff"),
+    ("acme/label:payroll", "value"),
+    ("value", "another value"),
+    ("compound", "another compound"),
+    ("acme/label:payroll", "compound"),
+]
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize(("one", "other"), SWAPPED)
+def test_ids_that_changed_places_give_no_label_the_meaning_of_another(
+    one: str, other: str, older: bool, world: World
+) -> None:
+    """What is ingested under the one would be read by who may read under the other."""
+    catalog = world.ground.catalog
+    values = [catalog_labels.intern_value(catalog, label(f"acme/user:{name}")) for name in "xyz"]
+    pairs = [frozenset({values[0].label_id, each.label_id}) for each in values[1:]]
+    atoms = {
+        "value": values[0].atom,
+        "another value": values[1].atom,
+        "compound": catalog_labels.intern_compound(catalog, pairs[0]).atom,
+        "another compound": catalog_labels.intern_compound(catalog, pairs[1]).atom,
+        **{name: entry.atom for name, entry in fresh(world).by_id.items()},
+    }
+    if older:
+        without_names(world)
+    before = held(fresh(world))
+    with database(world.path / "catalog.db") as opened:
+        rows = [
+            opened.execute(
+                "SELECT value_digest, sealed_id FROM labels WHERE atom = ?", [atoms[each]]
+            ).fetchone()
+            for each in (one, other)
+        ]
+        for atom, (digest, sealed) in (
+            (atoms[one], ("", b"")),
+            (atoms[other], rows[0]),
+            (atoms[one], rows[1]),
+        ):
+            opened.execute(
+                "UPDATE labels SET value_digest = ?, sealed_id = ? WHERE atom = ?", [digest, sealed, atom]
+            )
+    with pytest.raises(StoreCorrupt, match="meaning of another"):
+        fresh(world)
+    with pytest.raises(StoreCorrupt), world.ground.catalog.read() as connection:
+        catalog_labels.versions(catalog, connection, until=before[0])
+
+
+def without_names(world: World) -> None:
+    """Put the meanings of labels back as they were before names stood in them."""
+    catalog = world.ground.catalog
+    with catalog.write() as connection:
+        for row in connection.execute(select(label_versions)).all():
+            meaning = json.loads(catalog.open(row.definition, "label", row.atom, row.sequence))
+            meaning.pop("name", None)
+            sealed = catalog.seal(json.dumps(meaning).encode(), "label", row.atom, row.sequence)
+            connection.execute(
+                update(label_versions)
+                .where(label_versions.c.atom == row.atom, label_versions.c.sequence == row.sequence)
+                .values(definition=sealed)
+            )
 
 
 def test_labels_stand_in_the_catalog_as_digests_and_sealed_values(world: World) -> None:
