@@ -6,6 +6,7 @@ publication in it belong together. Nothing here leaves governance.
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -98,11 +99,11 @@ class Ground:
     """The open parts of one store. Private to governance."""
 
     __slots__ = (
+        "_asserted_by",
         "_closed",
         "_kept",
         "_lock",
         "ambient",
-        "asserted_by",
         "audit",
         "blinding",
         "catalog",
@@ -154,7 +155,7 @@ class Ground:
         self.handles = KeptHandles()
         self.rules = KeptByAtom[frozenset[int]]()
         self.verdicts = KeptByAtom[bool]()
-        self.asserted_by = Assertion.of_this_process().to_mapping()
+        self._asserted_by = Assertion.of_this_process()
         self._kept = _Kept()
         self._lock = threading.RLock()
         self._closed = False
@@ -164,6 +165,13 @@ class Ground:
 
     def __reduce__(self) -> str:
         raise TypeError("a store's ground cannot be pickled")
+
+    @property
+    def asserted_by(self) -> dict[str, object]:
+        """Who vouches for subjects here: this process, also if it was forked since the store was opened."""
+        if self._asserted_by.process != os.getpid():
+            self._asserted_by = Assertion.of_this_process()
+        return self._asserted_by.to_mapping()
 
     def close(self) -> None:
         """Close the log and the databases, and let go what was opened; nothing is asked or written here any more."""

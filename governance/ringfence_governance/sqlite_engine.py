@@ -1,7 +1,8 @@
 """Open a SQLite file so that writes are durable, short and one at a time.
 
 Promise: a write transaction takes the write lock at once (no upgrade can
-fail half-way) and is on disk when it returns; a reader never waits for it.
+fail half-way) and is on disk when it returns; a reader never waits for it. No
+file goes open through a fork: see :mod:`forks`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from . import forks
 from .database import BUSY_TIMEOUT_S, CONFIRM_TIMEOUT_S
 from .errors import SequenceUnconfirmed, StoreBusy, StoreCorrupt, StoreError
 
@@ -28,14 +30,26 @@ CHECKPOINT_PAUSE_S = 0.05
 class SqliteDatabase:
     """One SQLite file, opened for short transactions. A :class:`database.Database`."""
 
-    __slots__ = ("_name", "_path", "_watch", "_watching", "_writing", "engine")
+    __slots__ = (
+        "__weakref__",
+        "_left",
+        "_name",
+        "_path",
+        "_watch",
+        "_watches",
+        "_watching",
+        "_writing",
+        "engine",
+    )
 
     def __init__(self, path: Path, *, secure_delete: bool = False) -> None:
         if not path.exists():
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
         self._name = path.name
         self._path = path
+        self._left = False
         self._watch: sqlite3.Connection | None = None
+        self._watches = 0
         self._watching = threading.Lock()
         self.engine: Engine = create_engine(
             # Made from its parts: in the text of an address '?' and '#' would end the path.
@@ -45,6 +59,7 @@ class SqliteDatabase:
         self._writing = self.engine.execution_options(ringfence_write=True)
         event.listen(self.engine, "connect", _configure(secure_delete))
         event.listen(self.engine, "begin", _begin)
+        forks.know(self)
 
     def __repr__(self) -> str:
         return "SqliteDatabase(…)"
@@ -67,6 +82,32 @@ class SqliteDatabase:
                 self._watch = None
         self.engine.dispose()
 
+    def rest(self) -> None:
+        """Close all connections that nobody uses; they are opened again when they are needed."""
+        self.close()
+
+    def leave(self) -> None:
+        """Ask nothing of the file any more."""
+        self._left = True
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        """Let no fork come in between.
+
+        Raises:
+            StoreError: The process was forked while its parent was in the middle of something.
+        """
+        with forks.held_off():
+            self._refuse_left()
+            yield
+
+    def _refuse_left(self) -> None:
+        if self._left:
+            raise StoreError(
+                f"{self._name} was in use when this process was forked; nothing of it can be trusted here",
+                hint="open the store in a process that is started anew",
+            )
+
     def mark(self) -> tuple[int, int]:
         """Return a mark; two that are equal say that nothing was committed between them, by anybody.
 
@@ -76,14 +117,17 @@ class SqliteDatabase:
             SequenceUnconfirmed: It could not be had within :data:`CONFIRM_TIMEOUT_S`.
         """
         started = time.monotonic()
-        with self._watching:
+        with forks.still(), self._watching:
+            self._refuse_left()
             try:
                 if self._watch is None:
                     self._watch = self._watcher()
+                    self._watches += 1
                 (version,) = self._watch.execute("PRAGMA data_version").fetchone()
             except sqlite3.Error as error:
                 raise SequenceUnconfirmed(f"{self._name} could not be asked for changes ({error})") from None
-            mark = (id(self._watch), version)
+            # By its number: the next connection may lie where this one did.
+            mark = (self._watches, version)
         if (took := time.monotonic() - started) > CONFIRM_TIMEOUT_S:
             raise SequenceUnconfirmed(f"{self._name} took {took:.1f} s to say whether anything changed")
         return mark
@@ -109,7 +153,7 @@ class SqliteDatabase:
             StoreBusy: They kept reading it.
         """
         until = time.monotonic() + within_s
-        with _named(self._name, "written"), self.engine.connect() as connection:
+        with self._used(), _named(self._name, "written"), self.engine.connect() as connection:
             cursor = connection.connection.cursor()
             # Without it SQLite itself would wait as long as a transaction does.
             cursor.execute("PRAGMA busy_timeout=0")
@@ -133,7 +177,7 @@ class SqliteDatabase:
             StoreError: The file cannot be read.
             StoreCorrupt: It is no database, or damaged.
         """
-        with _named(self._name, "read"), self.engine.begin() as connection:
+        with self._used(), _named(self._name, "read"), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -145,7 +189,7 @@ class SqliteDatabase:
             StoreError: The disk is full or the file cannot be written; nothing was changed.
             StoreCorrupt: It is no database, or damaged.
         """
-        with _named(self._name, "written"), self._writing.begin() as connection:
+        with self._used(), _named(self._name, "written"), self._writing.begin() as connection:
             yield connection
 
 
