@@ -351,16 +351,30 @@ class Ground:
         return found
 
     def _readable(self, moment: Moment, subject: Subject, action: str) -> _Readable:
-        key = (moment.snapshot.revision, moment.table.version, subject, action)
+        """Return what may be read at a moment and by the clock of this machine, which may be behind the catalog's.
+
+        What ended by the later of the two has ended. What begins has begun when both say so: a time in the catalog
+        can be written there by who can write the files.
+        """
+        found = self._readable_at(moment, subject, action, moment.now)
+        clock = self.ambient.now()
+        if clock >= moment.now:
+            return found
+        atoms = found.atoms.array
+        begun = self._readable_at(moment, subject, action, clock).atoms.holds_each(atoms)
+        return found if begun.all() else found._replace(atoms=AtomSet.of(atoms[begun].tolist()))
+
+    def _readable_at(self, moment: Moment, subject: Subject, action: str, now: str) -> _Readable:
+        key = (moment.snapshot.revision, moment.table.version, subject, action, now < moment.now)
         with self._lock:
             kept = self._kept.readable.get(key)
         # A set holds from the moment it was made to the next time any rule or label begins or ends.
-        if kept is not None and kept.since <= moment.now < kept.until:
+        if kept is not None and kept.since <= now < kept.until:
             return kept
         atoms, until = authority.readable_until(
-            moment.snapshot, moment.table, subject, action=action, now=moment.now
+            moment.snapshot, moment.table, subject, action=action, now=now
         )
-        made = _Readable(moment.now, until, atoms)
+        made = _Readable(now, until, atoms)
         with self._lock:
             self._kept.readable[key] = made
             while len(self._kept.readable) > READABLE_SETS_KEPT:

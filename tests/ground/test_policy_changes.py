@@ -11,7 +11,7 @@ from ringfence_governance.errors import InvalidInput, PolicyRefused, Refused, Ri
 from ringfence_governance.labels import NamedLabel
 from ringfence_governance.policy_changes import Reasoned
 
-from .worlds import ADMIN, WHY, World, draft, label, process, row, subject
+from .worlds import ADMIN, WHY, World, database, draft, label, process, row, subject
 
 HAL, BOB = "acme/user:hal", "acme/user:bob"
 MEMBER = ("g", BOB, "acme/group:hr")
@@ -82,6 +82,22 @@ def test_a_clock_set_back_does_not_reopen_a_right_that_ended(filled: World) -> N
     filled.clock.advance(-7000)
     assert "pay/salaries.txt" not in filled.see(BOB).paths
     assert "pay/salaries.txt" not in filled.second().see(BOB).paths
+
+
+def test_a_time_to_come_that_somebody_wrote_into_the_catalog_begins_no_right(filled: World) -> None:
+    """Who can write the files could else read today what is embargoed until next year."""
+    filled.add(
+        "p", BOB, "acme", "acme/label:payroll", "read", "any", "*", "2027-01-01T00:00:00Z", "-", "allow"
+    )
+    filled.put(draft("embargoed.txt", "later", label(BOB, valid_from="2027-01-01T00:00:00Z")))
+    before = filled.see(BOB)
+    with database(filled.path / "catalog.db") as catalog:
+        newest = "sequence = (SELECT max(sequence) FROM entries)"
+        catalog.execute(f"UPDATE entries SET at = '2028-01-01T00:00:00Z' WHERE {newest}")
+    for world in (filled, filled.second()):
+        assert world.see(BOB).paths == before.paths
+    filled.clock.advance(400 * 24 * 3600)
+    assert {"embargoed.txt", "pay/salaries.txt"} <= set(filled.see(BOB).paths)
 
 
 # Who may
