@@ -91,12 +91,15 @@ class WriteAuthority:
 
         It must be allowed to delete there; or to ingest, if no rule denies it to delete: who may put
         content in place of his own may also put none there. Of what is private to the subject it is enough
-        that no rule denies it: who registers an answer for himself needs no right to ingest.
+        that no rule denies it: who registers an answer for himself needs no right to ingest. An agent takes
+        away no more of it than it may carry to him.
         """
         moment = self._ground.moment()
         held = moment.table.entries[atom]
         if self._may_on_own(atom, "delete"):
             return True
+        if self._subject.via and not self._may(moment, held, "read"):
+            return False
         private = Label(self._subject.tenant, self._subject.person)
         parts = moment_definitions(moment, held)
         return private in (label for _, label in parts) and not authority.denied(

@@ -206,6 +206,20 @@ def test_who_registered_an_answer_may_erase_it_and_nobody_elses(tmp_path: Path) 
         assert [document.path for document in rita.list()] == ["a.txt"]
 
 
+def test_an_agent_erases_no_answer_of_its_person_that_it_may_not_carry(tmp_path: Path) -> None:
+    """No rule denies it anything; none lets it carry anything either."""
+    agent = "acme/agent:helper"
+    with store_of(tmp_path, [], [Page("a.txt", "a pump", label(RITA))]) as store:
+        rita, carried = store.reader(RITA), store.reader(RITA, via=[agent])
+        made = rita.register_answer("an answer of the pump", rita.context("pump"))
+        assert not carried.list().documents
+        with pytest.raises(ringfence.NotReadable):
+            carried.erase(made, why="x")
+        assert rita.text(made).text
+        assert store.reader(ADA).grant(agent, "delegate", "*", why="x")
+        assert [each["documents"] for each in carried.erase(made, why="x")] == [[made]]
+
+
 def test_an_answer_for_others_is_erased_by_who_may_delete_or_ingest_alone(tmp_path: Path) -> None:
     ingests = f"p, {RITA}, acme, *, ingest, any, *, -, -, allow"
     denied = f"p, {DORA}, acme, *, delete, any, *, -, -, deny"
