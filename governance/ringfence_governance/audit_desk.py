@@ -81,7 +81,8 @@ class AuditDesk:
             plan = " ".join(["sql", *asked, *(["failed"] if failed else [])])
             return Answer([], lambda as_of: found, plan=plan, counts=counts)
 
-        text = query if isinstance(query, str) else ""
+        # What is no character has a digest too: the record of a question that is none must not fail.
+        text = query.encode(errors="backslashreplace").decode() if isinstance(query, str) else ""
         asked = "\n".join([text, *map(repr, parameters)])
         found = read(self._ground, self._auditor, "audit_sql", work, action="audit", query=asked)
         if isinstance(found, InvalidInput):

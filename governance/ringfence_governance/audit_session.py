@@ -25,7 +25,7 @@ from .audit_macros import MACROS, VIEWS
 from .audit_question import Known
 from .audit_schema import SCHEMAS, table
 from .audit_tables import AuditFacts
-from .errors import InvalidInput
+from .errors import InvalidInput, RingfenceError
 
 QUERY_CHARACTERS_MAX = 100_000
 ROWS_MAX = 1_000_000
@@ -116,7 +116,9 @@ class AuditSession:
                 self._work_out(names)
                 self._explain(names, tree, list(parameters))
                 return self._answer(query, parameters, names)
-            except duckdb.Error as error:
+            except RingfenceError:
+                raise
+            except Exception as error:  # noqa: BLE001  (a value Python has no form for: what is said of it is an answer)
                 raise InvalidInput(f"the question failed: {error}") from None
 
     def tables(self) -> dict[str, pa.Table]:

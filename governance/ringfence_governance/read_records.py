@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from . import authority
 from .audit_record import AuditRecord, Outcome
-from .errors import NotReadable, RecheckFailed, Refused, RingfenceError, StoreCorrupt
+from .errors import NotReadable, RecheckFailed, Refused, StoreCorrupt
 from .grants import Grant
 from .ground import Ground
 
@@ -43,7 +43,7 @@ def append(
     verb: str,
     started: float,
     asked: Sequence[Left],
-    error: RingfenceError | None = None,
+    error: Exception | None = None,
 ) -> None:
     """Make a record of each question durable.
 
@@ -59,7 +59,7 @@ def append(
 
 
 def _record(
-    ground: Ground, grant: Grant, verb: str, duration_ms: float, left: Left, error: RingfenceError | None
+    ground: Ground, grant: Grant, verb: str, duration_ms: float, left: Left, error: Exception | None
 ) -> AuditRecord:
     return AuditRecord(
         verb=verb,
@@ -84,7 +84,7 @@ def _record(
     )
 
 
-def _outcome(error: RingfenceError | None) -> Outcome:
+def _outcome(error: Exception | None) -> Outcome:
     if error is None:
         return "allowed"
     if isinstance(error, NotReadable | Refused):
@@ -93,7 +93,7 @@ def _outcome(error: RingfenceError | None) -> Outcome:
     return "alarm" if isinstance(error, StoreCorrupt) else "error"
 
 
-def _detail(error: RingfenceError | None) -> dict[str, object]:
+def _detail(error: Exception | None) -> dict[str, object]:
     if error is None:
         return {}
     atoms = {"atoms": list(error.atoms)} if isinstance(error, RecheckFailed) else {}

@@ -206,9 +206,9 @@ def _answered_granted(
         stopping.check()
     except Outdated:
         raise _Moved from None
-    except RingfenceError as error:
+    except Exception as error:
         # Also a question that is refused once its rows were looked at: that his cursor is another's, or that what
-        # he may read has changed, is an answer.
+        # he may read has changed, is an answer; so is that an embedder or an engine failed at what it was given.
         _refuse_moved(ground, grant, error)
         append(nothing, error)
         raise
@@ -216,7 +216,7 @@ def _answered_granted(
     append(left)
     try:
         results = tuple(each.finish(seen) for each in answers)
-    except RingfenceError as error:
+    except Exception as error:
         _refuse_moved(ground, grant, error)
         # The records say that it left: these, after them, that it did not.
         append(nothing, error)
@@ -226,7 +226,7 @@ def _answered_granted(
     return results
 
 
-def _refuse_moved(ground: Ground, grant: Grant, error: RingfenceError | None = None) -> None:
+def _refuse_moved(ground: Ground, grant: Grant, error: Exception | None = None) -> None:
     if ground.moved(grant) or (error is not None and past_grants.went(ground, grant, error)):
         raise _Moved
 

@@ -260,6 +260,22 @@ def test_a_question_that_fails_is_recorded_too_since_an_error_may_tell_a_value(u
     assert (used.records()[-1]["verb"], used.records()[-1]["plan"]) == ("audit_sql", "sql failed")
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        # DuckDB has such an interval and Python has not: its error names the number.
+        "SELECT to_days((1000000000 + length(owner))::INTEGER) FROM labels WHERE label = ?",
+        "SELECT ? || '\ud800' FROM labels",
+    ],
+)
+def test_so_is_one_that_fails_at_a_value_or_character_outside_of_duckdb(question: str, used: World) -> None:
+    desk = used.door.audit_desk(subject(OLGA))
+    before = len(used.records())
+    with pytest.raises(InvalidInput, match="the question failed"):
+        desk.ask(question, [PAYROLL])
+    assert [(each["verb"], each["plan"]) for each in used.records()[before:]] == [("audit_sql", "sql failed")]
+
+
 def test_no_answer_leaves_without_its_record(used: World, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = used.door.audit_desk(subject(OLGA))
 

@@ -332,6 +332,25 @@ def test_a_read_that_is_stopped_leaves_exactly_one_record(verb: str, store: Seed
         assert record["chain"][0]["actor"] == RITA
 
 
+@pytest.mark.parametrize("verb", ["search", "context", "prewarm"])
+def test_a_read_that_its_embedder_fails_leaves_exactly_one_record(verb: str, store: SeededStore) -> None:
+    """Whatever is raised in the middle of a read, that it was, is told."""
+
+    def embed(text: str) -> Any:
+        raise ZeroDivisionError(text)
+
+    reader = Reader(store.door, Subject(RITA), embed)
+    before = records(store.path)
+    with pytest.raises(ZeroDivisionError):
+        getattr(reader, verb)(*(() if verb == "prewarm" else ("pump",)))
+    (record,) = [each for each in records(store.path) if each not in before]
+    assert (record["outcome"], record["rows"], record["detail"]) == (
+        "error",
+        [],
+        {"error": "ZeroDivisionError"},
+    )
+
+
 def test_an_answer_by_path_leaves_a_record_for_looking_it_up_and_one_for_it(store: SeededStore) -> None:
     before = len(records(store.path))
     assert store.reader(RITA).text("open.txt").text
