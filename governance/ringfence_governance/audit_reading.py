@@ -74,8 +74,9 @@ def given_to(folder: Path, person: str, read_to: dict[str, int] | None = None) -
         except (ValueError, KeyError, TypeError) as error:
             raise StoreCorrupt("the audit log holds a line that is no record") from error
     for file in sorted(folder.glob(f"*{KEPT}")):
-        if file.stem not in read_to:
-            read_to[file.stem] = 0
+        # Also of a segment that was read on: what came into it afterwards stands nowhere else any more.
+        if file.name not in read_to:
+            read_to[file.name] = 0
             yield from ((content, atom) for content, atom in _kept(file).get(person, ()))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ringfence_governance import audit_retention
 from ringfence_governance.audit_reading import given_to, records
 from ringfence_governance.audit_record import RECORD_VERSION
 from ringfence_governance.errors import NotReadable, Refused, StoreCorrupt
@@ -280,6 +281,23 @@ def test_what_was_given_is_read_on_from_where_it_was_read_to(filled: World) -> N
     segment.write_bytes(whole + b"no record\n")
     with pytest.raises(StoreCorrupt, match="holds a line that is no record"):
         list(given_to(log, HAL, read_to))
+
+
+def test_what_was_given_since_a_segment_was_read_is_known_once_it_was_removed(filled: World) -> None:
+    """The log was cut while a process that had read some of it went on."""
+    log, ground = filled.path / "audit", filled.ground
+    filled.see(HAL)
+    read_to: dict[str, int] = {}
+    known = set(given_to(log, HAL, read_to))
+    filled.put(draft("more.txt", "given to hal later", "acme/label:payroll"))
+    filled.see(HAL)
+    ground.audit.close()
+    filled.clock.advance(3600)
+    kept = audit_retention.keep(filled.path, ground.store_id, ground.checkpoints, filled.clock(), days=0)
+    assert kept.removed
+    assert not filled.segments()
+    assert len(known | set(given_to(log, HAL, read_to))) == len(known) + 1
+    assert not list(given_to(log, HAL, read_to))
 
 
 def test_that_two_people_were_given_the_same_bytes_does_not_show(filled: World) -> None:
