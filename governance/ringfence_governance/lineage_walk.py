@@ -24,7 +24,7 @@ from .subjects import Subject
 
 DEPTH_MAX = 16
 NODES_MAX = 10_000
-"""How many documents, passages and sources one answer holds; hidden ones count."""
+"""How many documents, passages and sources one answer holds; to an auditor hidden ones count."""
 FROM_SOURCE = "document"
 """Kind of the edge from a document to the source it was read from."""
 
@@ -127,17 +127,18 @@ def walk(sight: Sight, start: str, direction: str, depth: int) -> Walked:
     near, far = _ENDS[direction]
     known = sight.nodes([start])
     found = Walked({each: (node, 0) for each, node in known.items()})
-    frontier, seen = {start}, {start}
+    frontier, seen, walked = {start}, {start}, {start}
     for hop in range(1, depth + 1):
         edges = sight.edges(near, frontier) if frontier else []
         known |= sight.nodes({edge[far] for edge in edges} - seen)
         standing = [edge for edge in edges if _stands(edge, known)]
         reached = {edge[far] for edge in standing} - seen
-        if len(seen) + len(reached) > NODES_MAX:
-            found.complete = False
-            break
         known |= _sources(sight, standing, reached)
         ways = set(sight.ways_on(reached, known.keys() & reached))
+        if len(walked) + len(ways) > NODES_MAX:
+            found.complete = False
+            break
+        walked |= ways
         for each in ways:
             if each in known and sight.may_be_told(known[each].atom):
                 found.nodes[each] = (known[each], hop)

@@ -14,7 +14,7 @@ from ringfence_governance.errors import InvalidInput, NotReadable
 from ringfence_governance.ground import Ground
 from ringfence_governance.subjects import Subject
 
-from .worlds import FOLDER, WHY, World, copy_world, draft, subject
+from .worlds import FOLDER, WHY, World, copy_world, draft, label, subject
 
 DEX, HAL, BOB, DORA = "acme/user:dex", "acme/user:hal", "acme/user:bob", "acme/user:dora"
 OLGA, OTTO = "acme/user:olga", "acme/user:otto"
@@ -198,6 +198,21 @@ def test_what_a_reader_may_not_read_fills_no_answer_of_his(
     found = grown.door.lineage(Subject(BOB), offer, direction="descendants", depth=4)
     assert found["complete"]
     assert [node["kind"] for node in found["nodes"]] == ["document", "passage"]
+
+
+def test_inputs_that_are_there_no_more_fill_no_answer_of_his_either(
+    filled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edge of his own names them; whether there are many of them is not to be seen from where an answer ends."""
+    own = label(DEX, BOB)
+    inputs = filled.put(*(draft(f"input{n}.txt", f"input {n}", own) for n in range(3)), who=DEX)
+    (made,) = filled.put(draft("made.txt", "made of three", own, parents=inputs), who=DEX)
+    with filled.ingestion(DEX) as ingestion:
+        assert all(ingestion.remove(f"input{n}.txt") for n in range(3))
+    monkeypatch.setattr(lineage_walk, "NODES_MAX", 2)
+    found = filled.door.lineage(Subject(BOB), made, direction="ancestors", depth=4)
+    assert found["complete"]
+    assert [node["kind"] for node in found["nodes"]] == ["document", "source"]
 
 
 def test_what_was_written_anew_came_from_its_newer_inputs_alone(grown: World) -> None:
