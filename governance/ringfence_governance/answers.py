@@ -111,11 +111,12 @@ def register(ground: Ground, subject: Subject, answer: AnswerDraft) -> str:
     """
     run_id = ground.ambient.new_id("run", f"{SOURCE.uri}|{subject.person}")
     draft = answer.document(subject, f"answers/{run_id}.md")
-    _refuse_vectors(ground, draft)
     # Judged before the lease is taken: who may not write keeps nobody from it.
     # One for both: what has not moved in between is not read again.
     floors = Floors(ground, subject)
     _require(ground, subject, draft, floors)
+    # Only now: of which model the store's vectors are says that it holds some.
+    _refuse_vectors(ground, draft)
     with WriterLease(ground.catalog) as lease:
         moment = ground.moment()
         inherited = _require(ground, subject, draft, floors, alone=True)

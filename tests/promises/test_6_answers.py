@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ringfence
 from ringfence.reader import Reader
 from ringfence_governance.labels import Label
 from ringfence_governance.lance_tables import LanceTables
+from ringfence_governance.subjects import Subject
 
 from .derived_store import (
     ADA,
@@ -24,6 +26,7 @@ from .derived_store import (
     label,
     paths,
 )
+from .recorded_store import records
 from .seeded_store import Page, SeededStore, bundle
 
 
@@ -95,6 +98,14 @@ def test_an_input_that_may_not_be_read_is_refused_as_one_there_is_not(
         ann.register_answer("A pump.", [derived.written["files/one.txt"], named.get(which, hit.id)])
     assert str(refused.value) == "nothing you may read has this id"
     assert (ann.count(), ann.list().as_of) == before
+
+
+def test_who_may_read_nothing_is_not_told_the_model_of_the_stores_vectors(derived: SeededStore) -> None:
+    """In an empty store there is none."""
+    other = Reader(derived.door, Subject("acme/user:ghost"), lambda _: np.eye(3, dtype=np.float32)[0])
+    with pytest.raises(ringfence.NotReadable):
+        other.register_answer("pump", ["0" * 32])
+    assert records(derived.path)[-1]["outcome"] == "refused"
 
 
 def test_who_may_not_ingest_under_a_label_puts_no_answer_before_others(derived: SeededStore) -> None:
