@@ -150,7 +150,10 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
     try:
         group.build(questions, folder)
         group.open(questions, folder)
-        readers = [_reader(group.doors[0], questions, place, given.questions) for place in range(len(questions.cells))]
+        readers = [
+            _reader(group.doors[0], questions, place, given.questions)
+            for place in range(len(questions.cells))
+        ]
     finally:
         group.close()
         shutil.rmtree(folder, ignore_errors=True)

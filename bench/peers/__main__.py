@@ -44,7 +44,9 @@ def main() -> None:
         "and results and page are others",
     )
     parser.add_argument("--real", type=int, default=5000, help="rows of real vectors and texts; 0: none")
-    parser.add_argument("--texts", type=int, default=20_000, help="so many of the made rows have texts too; 0: none")
+    parser.add_argument(
+        "--texts", type=int, default=20_000, help="so many of the made rows have texts too; 0: none"
+    )
     parser.add_argument("--groups", default=",".join(GROUPS), help="which engines, comma separated")
     parser.add_argument(
         "--fresh", action="store_true", help="build everything anew, and keep nothing for a later run"

@@ -21,6 +21,7 @@ from typing import NoReturn
 import numpy as np
 
 from .atom_sets import AtomSet
+from .joining import next_to_join
 from .machine_memory import give_back
 from .memory_budget import memory_share
 from .readable_rows import ReadableRows
@@ -31,14 +32,6 @@ from .stopping import holding
 ROWS_OPENED_AT_ONCE = 8_192
 MANY_ROWS = 4_096
 """After so many were opened at once, what that freed goes back to the machine."""
-SEGMENTS_MAX = 4
-"""So many stay apart; more are joined, since each costs every question a little."""
-TIMES_LARGER = 4
-"""A segment this many times larger than others together is not copied to join them."""
-JOINED_SHARE = 4
-"""No more than one in so many parts of the budget is put together: it stands twice meanwhile."""
-JOINED_BYTES_MAX = 1 << 29
-"""Nor more than this: where a row goes, its segment is made anew without it, which takes up to a second."""
 VIEWS_KEPT = 64
 LENT_SHARE = 2
 """One in so many parts of the budget may be lent to something else."""
@@ -354,9 +347,9 @@ class Resident:
 
     def _join_small(self) -> None:
         """Join segments of like size until few are left, so that one that is new has no large one copied."""
-        while len(segments := sorted(self._segments(), key=lambda segment: segment.size)) > SEGMENTS_MAX:
-            size_max = min(self._budget // JOINED_SHARE, JOINED_BYTES_MAX)
-            taken = segments[alike([each.size for each in segments], size_max)]
+        while True:
+            segments = sorted(self._segments(), key=lambda segment: segment.size)
+            taken = segments[next_to_join([each.size for each in segments], self._budget)]
             if not taken:
                 return
             self._replace(taken, joined([(each, range(len(each.blocks))) for each in taken]))
@@ -374,22 +367,6 @@ class Resident:
 
     def _segments(self) -> list[Segment]:
         return list({id(held.segment): held.segment for held in self._blocks.values()}.values())
-
-
-def alike(sizes: Sequence[int], size_max: int) -> slice:
-    """Return which segments, by their sizes in ascending order, to join next; none if each stands apart from the last.
-
-    Args:
-        size_max: Of what comes of it.
-    """
-    for first in range(len(sizes) - 1):
-        last, whole = first + 1, sizes[first]
-        while last < len(sizes) and sizes[last] <= min(TIMES_LARGER * whole, size_max - whole):
-            whole += sizes[last]
-            last += 1
-        if last - first > 1:
-            return slice(first, last)
-    return slice(0)
 
 
 def batches(parts: Sequence[Part]) -> Iterator[list[Part]]:

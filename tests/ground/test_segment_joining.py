@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringfence_governance import resident
+from ringfence_governance.joining import alike, next_to_join
 from ringfence_governance.quantised import quantised
-from ringfence_governance.resident import alike
 from ringfence_governance.segments import WORD_BITS, WORD_MASK, Segment, WordLists, joined, word_lists
 from ringfence_retrieval.questions import Question
 from ringfence_retrieval.search import search
@@ -120,10 +120,7 @@ def test_a_thousand_small_ones_are_copied_a_few_times_each_and_stand_in_few() ->
     sizes, copied, most = [20_000], 0, 0
     for _ in range(1000):
         insort(sizes, 1)
-        while len(sizes) > resident.SEGMENTS_MAX:
-            taken = alike(sizes, 1 << 40)
-            if not sizes[taken]:
-                break
+        while sizes[taken := next_to_join(sizes, 1 << 40)]:
             copied += sum(sizes[taken])
             insort(sizes, sum(sizes.pop(taken.start) for _ in sizes[taken]))
         most = max(most, len(sizes))
