@@ -85,7 +85,7 @@ bench-authority: $(READY) ## measure readable sets, decisions and how soon a rev
 bench-audit: $(READY) ## measure what the audit log costs a query and what verifying it takes, and print the tables
 	$(BIN)/python -m bench.audit_cost $(ARGS)
 
-bench-lineage: $(READY) ## measure walks along lineage over Lance and in memory, and print the table
+bench-lineage: $(READY) ## measure walks along lineage, along edges alone and through the door, and print the tables
 	$(BIN)/python -m bench.lineage_cost $(ARGS)
 
 bench-ground: $(READY) ## measure publications, opening after a crash, and what sealing costs, and print the tables

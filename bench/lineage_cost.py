@@ -1,4 +1,4 @@
-"""Measure how long it takes to walk along the edges of lineage: as the store looks them up, and in memory.
+"""Measure how long it takes to walk along lineage: along the edges alone, and as a reader asks through the door.
 
 Promise: all ways walk the same edges from the same starts, one after the other, and must find the same nodes. Rows are
 looked up by the store's own tables, and the indexes are those that its own publication makes.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +18,12 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from bench.authority.clock import summary
+from bench import lineage_walks
+from bench.authority.clock import summary, wall_of
 from bench.command import Command
-from bench.machine import noted_machine
+from bench.lineage_forest import EDGE, RUN, SEED, ids_of
+from bench.lineage_walks import DEPTHS, DIRECTIONS, TARGET_MS
+from bench.machine import bytes_of, noted_machine
 from bench.page import machine_line, table
 from ringfence_governance import lineage_cut
 from ringfence_governance.lance_tables import LanceTables
@@ -29,19 +31,14 @@ from ringfence_governance.lineage_cut import LineageCut
 from ringfence_governance.publications import Publication
 from ringfence_governance.table_schemas import SCHEMAS, TableChange, Versions
 
-DEPTHS = (1, 3, 6)
 BRANCHES = 5
 """How many edges lead to a node, on average a little more: some cross from elsewhere."""
 CROSSING = 0.02
-SEED = 20261127
 ROWS_AT_ONCE = 1_000_000
-TARGET_MS = 100.0
-"""Of a walk of six hops: *tens of milliseconds*."""
 
 Walk = Callable[[str, int, str], set[str]]
 """From a node, so many hops, `descendants` or `ancestors`: the ids found, its own among them."""
 ENDS = {"descendants": ("parent", "child"), "ancestors": ("child", "parent")}
-DIRECTIONS = tuple(ENDS)
 
 HEAD = """# Benchmark: walking along lineage
 
@@ -51,109 +48,88 @@ again. Do not edit it by hand.
 
 **Machine.** {machine} Load average after the run {load_after}.
 
+## Along the edges alone
+
 **What is walked.** {edges:,} edges as the store's own table `edges` has them, ids of 32 digits: a tree in which each
 node has {branches} made from it, and {crossing:.0%} of edges that cross. Hop by hop, from {starts} nodes high up, all
 that was made from them; and from {starts} of the last ones, all they were made from. *No index* is the store's look-up
 in a table that has none: the column is read at each hop. *Indexes* is the same after a publication made them, of both
-ends: what the store does with as many edges. {resident} *CPU* is what the process used for the middle walk, all its
-threads together: on a machine that is not quiet it says more than the time by the clock.
-"""
-
-RESIDENT = {
-    "store": """*Resident* is how the store holds them in memory once that pays
+ends: what the store does with as many edges. *Resident* is how the store holds them in memory once that pays
 ([0025](decisions/0025-resident-lineage.md)), with the run, kind and label of each. A walk of the store looks up the
-documents and passages of each hop besides, which is not in these numbers.""",
-    "bench": """*Resident* holds the edges in arrays of this process, which the store does
-not.""",
-}
-"""What was measured in memory, by who holds it: results of before the store did have their own words."""
+documents and passages of each hop besides, which is not in these numbers. *CPU* is what the process used for the
+middle walk, all its threads together: on a machine that is not quiet it says more than the time by the clock.
+"""
 
 
 def main() -> None:
     """Read the command line, measure, write the result file and the page, print the page."""
     command = Command("python -m bench.lineage_cost", __doc__, "lineage.json", "bench-lineage.md", page)
     parser = command.parser()
-    parser.add_argument("--edges", type=int, default=10_000_000, help="how many edges")
+    parser.add_argument(
+        "--edges",
+        type=int,
+        default=10_000_000,
+        help="how many edges alone, and how many documents in the store",
+    )
     given = parser.parse_args()
     command.carry_out(given, lambda: _measured(given))
 
 
 def _measured(given: argparse.Namespace) -> dict[str, object]:
     edges, starts = (120_000, 2) if given.quick else (given.edges, 20)
-    where, folder = noted_machine(), Path(tempfile.mkdtemp(prefix="ringfence-bench-"))
-    try:
-        path = folder / "edges.lance"
-        tables = LanceTables(folder)
-        versions = tables.create()
-        written, _ = _timed(lambda: lance.write_dataset(_reader(edges), str(path), mode="append"))
-        versions = {**versions, "edges": tables.newest("edges")}
-        chosen = {"descendants": _starts(edges, starts), "ancestors": _ends(edges, starts)}
-        ways: list[dict[str, object]] = []
-        walks: list[Walk] = []
+    where = noted_machine()
+    with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as folder:
+        walks = lineage_walks.measured(edges, starts, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as folder:
+        alone = _alone(edges, starts, Path(folder))
+    return {"machine": {**where, "load_after": round(os.getloadavg()[0], 2)}, **alone, "walks": walks}
 
-        def measure(name: str, walk: Walk, seconds: float, size: int, repeats: int) -> None:
-            walks.append(walk)
-            ways.append(
-                {
-                    "way": name,
-                    "made_s": seconds,
-                    "bytes": size,
-                    **{each: _walks(walk, each, chosen[each][:repeats]) for each in DIRECTIONS},
-                }
-            )
 
-        measure("no index", _looked_up(tables, versions), 0.0, _size(path), 2)
-        size = _size(path)
-        made, versions = _timed(
-            lambda: tables.write(versions, {"edges": TableChange(appended=_loose(edges))})
-        )
-        indexed = len(lance.dataset(str(path)).describe_indices())
-        measure("indexes", _looked_up(tables, versions), made, _size(path) - size, starts)
-        made, held = _timed(lambda: _held(tables, versions))
-        measure("resident", _in_memory(held), made, held.size, starts)
-        for direction in DIRECTIONS:
-            _compare(walks, direction, chosen[direction][0])
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _alone(edges: int, starts: int, folder: Path) -> dict[str, object]:
+    """Walk along edges alone, in a table beneath a folder; return the times."""
+    path = folder / "edges.lance"
+    tables = LanceTables(folder)
+    versions = tables.create()
+    written, _ = wall_of(lambda: lance.write_dataset(_reader(edges), str(path), mode="append"))
+    versions = {**versions, "edges": tables.newest("edges")}
+    chosen = {"descendants": _starts(edges, starts), "ancestors": _ends(edges, starts)}
+    ways: list[dict[str, object]] = []
+    walks: list[Walk] = []
+
+    def measure(name: str, walk: Walk, seconds: float, size: int, repeats: int) -> None:
+        walks.append(walk)
+        times = {each: _walks(walk, each, chosen[each][:repeats]) for each in DIRECTIONS}
+        ways.append({"way": name, "made_s": seconds, "bytes": size, **times})
+
+    measure("no index", _looked_up(tables, versions), 0.0, bytes_of(path), 2)
+    size = bytes_of(path)
+    made, versions = wall_of(lambda: tables.write(versions, {"edges": TableChange(appended=_loose(edges))}))
+    indexed = len(lance.dataset(str(path)).describe_indices())
+    measure("indexes", _looked_up(tables, versions), made, bytes_of(path) - size, starts)
+    made, held = wall_of(lambda: _held(tables, versions))
+    measure("resident", _in_memory(held), made, held.size, starts)
+    for direction in DIRECTIONS:
+        _compare(walks, direction, chosen[direction][0])
     return {
-        "machine": {**where, "load_after": round(os.getloadavg()[0], 2)},
-        "settings": {
-            "edges": edges,
-            "starts": starts,
-            "write_s": round(written, 2),
-            "indexes": indexed,
-            "held_by": "store",
-        },
+        "settings": {"edges": edges, "starts": starts, "write_s": round(written, 2), "indexes": indexed},
         "ways": ways,
     }
-
-
-def _ids(first: int, count: int) -> pa.Array:
-    """Return the ids of some nodes: 32 digits that look random and are the same each time."""
-    numbers = np.arange(first, first + count, dtype=np.uint64)
-    return pa.array([f"{_mixed(int(number)):016x}{int(number):016x}" for number in numbers], pa.string())
-
-
-def _mixed(number: int) -> int:
-    mixed = (number + SEED) * 0x9E3779B97F4A7C15 % 2**64
-    return (mixed ^ (mixed >> 29)) * 0xBF58476D1CE4E5B9 % 2**64
 
 
 def _reader(edges: int) -> pa.RecordBatchReader:
     def batches() -> Iterator[pa.RecordBatch]:
         random = np.random.default_rng(SEED)
-        every = _ids(0, edges + 1)
         for first in range(1, edges + 1, ROWS_AT_ONCE):
             children = np.arange(first, min(first + ROWS_AT_ONCE, edges + 1))
             parents = (children - 1) // BRANCHES
             crossing = random.random(len(children)) < CROSSING
             parents[crossing] = random.integers(0, children[crossing])
             columns = {
-                "id": every.take(pa.array(children)),
+                "id": ids_of(children, EDGE),
                 "atom": pa.array(children % 1000, pa.int32()),
-                "run_id": every.take(pa.array(children // 1000)),
-                "child": every.take(pa.array(children)),
-                "parent": every.take(pa.array(parents)),
+                "run_id": ids_of(children // 1000, RUN),
+                "child": ids_of(children),
+                "parent": ids_of(parents),
                 "kind": pa.array(["derived"] * len(children)),
             }
             schema = SCHEMAS["edges"]
@@ -166,18 +142,18 @@ def _starts(edges: int, count: int) -> list[str]:
     """Return nodes below which the tree goes on for six hops."""
     last = edges // BRANCHES ** max(DEPTHS)
     numbers = np.random.default_rng(SEED + 1).integers(max(last // BRANCHES, 1), max(last, 2), count)
-    return [str(_ids(int(number), 1)[0]) for number in numbers]
+    return list(ids_of(numbers).to_pylist())
 
 
 def _ends(edges: int, count: int) -> list[str]:
     """Return nodes of which nothing was made."""
     numbers = np.random.default_rng(SEED + 2).integers(edges // BRANCHES + 1, edges, count)
-    return [str(_ids(int(number), 1)[0]) for number in numbers]
+    return list(ids_of(numbers).to_pylist())
 
 
 def _loose(edges: int) -> pa.Table:
     """Return one edge more, that leads to no node: for a publication to write."""
-    child, parent = (str(each) for each in _ids(edges + 1, 2))
+    child, parent = ids_of(np.arange(edges + 1, edges + 3)).to_pylist()
     row = {"id": child, "atom": 1, "run_id": child, "child": child, "parent": parent, "kind": "derived"}
     return pa.Table.from_pylist([row], schema=SCHEMAS["edges"])
 
@@ -220,7 +196,7 @@ def _walks(walk: Walk, direction: str, starts: list[str]) -> list[dict[str, obje
         times, used, nodes = [], [], []
         for start in starts:
             before = time.process_time()
-            seconds, reached = _timed(lambda start=start, depth=depth: walk(start, depth, direction))
+            seconds, reached = wall_of(lambda start=start, depth=depth: walk(start, depth, direction))
             used.append(time.process_time() - before)
             times.append(seconds)
             nodes.append(len(reached))
@@ -235,16 +211,6 @@ def _compare(walks: list[Walk], direction: str, start: str) -> None:
         raise RuntimeError("two ways found different nodes")
 
 
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.perf_counter()
-    found = work()
-    return time.perf_counter() - started, found
-
-
-def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
 def page(results: Mapping[str, Any]) -> str:
     """Return the page of one result file."""
     machine, settings = results["machine"], results["settings"]
@@ -255,16 +221,17 @@ def page(results: Mapping[str, Any]) -> str:
         starts=settings["starts"],
         branches=BRANCHES,
         crossing=CROSSING,
-        resident=RESIDENT[settings.get("held_by", "bench")],
     )
     shown = [
-        f"## {direction.capitalize()}\n\n{_shown(direction, results['ways'])}" for direction in DIRECTIONS
+        f"### {direction.capitalize()}\n\n{_shown(direction, results['ways'])}" for direction in DIRECTIONS
     ]
     made = table(
         ["way", "made in, s", "MiB"],
         [[way["way"], f"{way['made_s']:.1f}", f"{way['bytes'] / 2**20:.0f}"] for way in results["ways"]],
     )
-    return "\n".join([head, *shown, f"## What it takes\n\nThe table, its indexes, the arrays.\n\n{made}"])
+    through = [lineage_walks.text_of(results["walks"])] if "walks" in results else []
+    takes = f"### What it takes\n\nThe table, its indexes, the arrays.\n\n{made}"
+    return "\n".join([head, *shown, takes, *through])
 
 
 def _shown(direction: str, ways: list[Mapping[str, Any]]) -> str:
