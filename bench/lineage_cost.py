@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def _walks(walk: Walk, direction: str, starts: list[str]) -> list[dict[str, obje
         times, used, nodes = [], [], []
         for start in starts:
             before = time.process_time()
-            seconds, reached = wall_of(lambda start=start, depth=depth: walk(start, depth, direction))
+            seconds, reached = wall_of(partial(walk, start, depth, direction))
             used.append(time.process_time() - before)
             times.append(seconds)
             nodes.append(len(reached))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ class _Asking:
             for start in starts:
                 stages.taken()
                 before = time.process_time()
-                seconds, answer = wall_of(lambda start=start: self._ask(start, direction, depth))
+                seconds, answer = wall_of(partial(self._ask, start, direction, depth))
                 used.append(time.process_time() - before)
                 times.append(seconds)
                 bare.append(seconds - stages.taken()["record"])
