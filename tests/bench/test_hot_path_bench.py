@@ -23,6 +23,9 @@ def test_a_quick_run_times_every_stage_and_leaves_the_page_alone(
         # So few rows are all scored outright; every other stage takes time in every search.
         assert {name for name, us in reader["stages_us"].items() if not us} <= {"estimate every row"}
         assert 0 < reader["authorisation_us"] + reader["record_us"] < reader["whole_us"]
+    assert [each["what"] for each in results["changes"]] == ["a document is added", "a document is removed"]
+    for change in results["changes"]:
+        assert change["publication_ms"]["count"] == change["first_ms"]["count"] == 2
 
 
 @pytest.mark.parametrize("results", STORED)

@@ -91,7 +91,7 @@ def test_a_store_of_another_version_is_refused(call: Call, own_firm: Path) -> No
 
 @pytest.mark.parametrize("command", ["ingest", "search", "list", "why", "who", "log", "status"])
 def test_a_path_without_a_store_is_misuse_and_stays_without(call: Call, tmp_path: Path, command: str) -> None:
-    more = {"ingest": [tmp_path], "search": ["pump"], "why": ["x"], "who": ["x"]}
+    more = {"ingest": [tmp_path], "search": ["pump"], "why": ["x"], "who": ["0" * 32]}
     run = call(command, tmp_path / "nothing", *more.get(command, []), "--json")
     assert (run.code, run.json["error"]["type"]) == (2, "InvalidInput")
     assert "ringfence init" in run.err

@@ -26,7 +26,8 @@ def test_all_that_older_versions_hold_of_it_goes(world: World) -> None:
     cells = sealed_cells(world, gone)
     assert cells
     assert all(files_with(cell, world.path) for cell in cells)
-    certificate = world.reopened().door.erase(subject(DEX), [gone], WHY)[0]
+    world = world.reopened()
+    certificate = world.door.erase(subject(DEX), [gone], WHY)[0]
     assert certificate["clean"]
     assert not [cell for cell in cells if files_with(cell, world.path)]
     for each in (gone, *passages):

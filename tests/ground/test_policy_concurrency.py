@@ -144,7 +144,7 @@ def test_who_cannot_learn_of_changes_in_time_answers_no(
     """Another process holds the catalog for itself alone: nobody can say what the policy is now."""
     monkeypatch.setattr(sqlite_engine, "CONFIRM_TIMEOUT_S", 0.3)
     filled.see(HAL)
-    filled.door.close()
+    filled.ground.catalog.close()
     with closing(sqlite3.connect(filled.path / "catalog.db", isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")

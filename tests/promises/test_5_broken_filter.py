@@ -17,6 +17,7 @@ import pytest
 import ringfence
 from ringfence.reader import Reader
 from ringfence_governance import block_opening, rows
+from ringfence_governance.atom_sets import AtomSet
 from ringfence_governance.errors import StoreCorrupt
 from ringfence_governance.key_store import Keyring, KeyStore
 from ringfence_governance.labels import Label, NamedLabel
@@ -68,7 +69,14 @@ def break_the_filter(patch: pytest.MonkeyPatch) -> None:
 
     real = LanceTables.parts
     patch.setattr(LanceTables, "scan", everything)
-    patch.setattr(LanceTables, "parts", lambda self, name, version, _: real(self, name, version, None))
+
+    def every(tables: LanceTables, name: str, version: int, _: object) -> Any:
+        fragments = tables.map_of(name, version).fragments
+        return real(
+            tables, name, version, AtomSet.of({int(atom) for each in fragments for atom in each.atoms})
+        )
+
+    patch.setattr(LanceTables, "parts", every)
     patch.setattr(LanceTables, "count", lambda self, name, version, _: self.rows(name, version))
     patch.setattr(LanceTables, "_refuse_other", lambda *_: None)
     patch.setattr(block_opening, "refuse_outside", lambda *_: None)
