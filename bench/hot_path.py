@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from bench import live_store
 from bench.command import Command
 from bench.machine import noted_machine, percentile
 from bench.page import machine_line, table
@@ -44,6 +45,8 @@ READINGS_MAX = 2.0
 BANDWIDTH_BYTES = 1 << 29
 BANDWIDTH_TIMES = 7
 FUNCTIONS_TOLD = 15
+CHANGES, CHANGES_QUICK = 12, 2
+"""Publications of each kind."""
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("grant", Ground, "grant"),
@@ -150,10 +153,11 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
     try:
         group.build(questions, folder)
         group.open(questions, folder)
-        readers = [
-            _reader(group.doors[0], questions, place, given.questions)
-            for place in range(len(questions.cells))
-        ]
+        places = range(len(questions.cells))
+        readers = [_reader(group.doors[0], questions, place, given.questions) for place in places]
+        changes = live_store.measured(
+            group.doors[0], questions.vectors.shape[1], CHANGES_QUICK if given.quick else CHANGES
+        )
     finally:
         group.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -167,6 +171,7 @@ def _measured(given: argparse.Namespace) -> dict[str, object]:
             "questions": given.questions,
         },
         "readers": readers,
+        "changes": changes,
     }
 
 
@@ -277,7 +282,8 @@ def page(found: Mapping[str, Any]) -> str:
         f"{head}\n## Stages, microseconds\n\n{table(['readable', *shares], rows)}\n"
         f"At {middle['share']:g} % the largest are: {largest}.\n\n"
         f"## Functions, at {middle['share']:g} %\n\nBy their own time under a profile, which makes short functions "
-        f"look longer than they are.\n\n{table(['function', 'calls for one search', 'share'], functions)}"
+        f"look longer than they are.\n\n{table(['function', 'calls for one search', 'share'], functions)}\n"
+        f"{live_store.section(found['changes'])}"
     )
 
 

@@ -32,7 +32,7 @@ HEAD = """# Ringfence against what else can be had
 Made by `{program}` from [bench/results](results/{results});
 `{program} --render` makes this page from that file again. Do not edit it by hand.
 
-**Machine.** {machine} {versions}. Load average after the run {load_after}. The run took {seconds} s.
+**Machine.** {machine} {versions}. Load average after the run {load_after}{busy}. The run took {seconds} s.
 
 **What is compared.** Each engine holds the same rows, each row with a label; a reader may read some labels. Asked
 for the {k} nearest among what he may read, it gives row numbers and scores. *Enforces*: the engine itself holds the
@@ -51,6 +51,7 @@ of the question, for all alike. numpy and faiss use one thread; the others as ma
 """
 
 
+BUSY = ": **others worked beside it; take the run again before quoting it**"
 MEMORY = """*Answers that hidden rows change*: the reader of 10 % asks, with the setting that was taken, once of all
 rows and once of an engine that holds his rows alone; what differs tells of rows he may not read. Memory is what opening
 the rows and asking as every reader added to the process, or the share of the server's processes; engines of one group
@@ -83,6 +84,7 @@ def page(results: Mapping[str, Any]) -> str:
         machine=machine_line(machine),
         versions=versions,
         load_after=machine["load_after"],
+        busy=BUSY if machine["load_after"] > machine["cores"] else "",
         seconds=settings["seconds"],
         rounds=settings["rounds"],
         k=settings["k"],
