@@ -282,8 +282,8 @@ def page(found: Mapping[str, Any]) -> str:
         f"{head}\n## Stages, microseconds\n\n{table(['readable', *shares], rows)}\n"
         f"At {middle['share']:g} % the largest are: {largest}.\n\n"
         f"## Functions, at {middle['share']:g} %\n\nBy their own time under a profile, which makes short functions "
-        f"look longer than they are.\n\n{table(['function', 'calls for one search', 'share'], functions)}\n"
-        f"{live_store.section(found['changes'])}"
+        f"look longer than they are.\n\n{table(['function', 'calls for one search', 'share'], functions)}"
+        f"{live_store.section(found.get('changes', ()))}"
     )
 
 

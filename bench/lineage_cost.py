@@ -230,9 +230,8 @@ def page(results: Mapping[str, Any]) -> str:
         ["way", "made in, s", "MiB"],
         [[way["way"], f"{way['made_s']:.1f}", f"{way['bytes'] / 2**20:.0f}"] for way in results["ways"]],
     )
-    through = [lineage_walks.text_of(results["walks"])] if "walks" in results else []
     takes = f"### What it takes\n\nThe table, its indexes, the arrays.\n\n{made}"
-    return "\n".join([head, *shown, takes, *through])
+    return "\n".join([head, *shown, takes, lineage_walks.text_of(results["walks"])])
 
 
 def _shown(direction: str, ways: list[Mapping[str, Any]]) -> str:

@@ -85,7 +85,9 @@ def _ask(door: Door, dimensions: int) -> float:
 
 
 def section(found: Sequence[dict[str, Any]]) -> str:
-    """Return what a page says of it."""
+    """Return what a page says of it; nothing of a run that did not look at it."""
+    if not found:
+        return ""
     rows = [
         [
             each["what"],
@@ -97,4 +99,4 @@ def section(found: Sequence[dict[str, Any]]) -> str:
         for each in found
     ]
     shown = table(["", "publication, ms p50 / max", "first question after it", "second"], rows)
-    return f"{HEAD.format(times=found[0]['first_ms']['count'], passages=PASSAGES)}\n{shown}"
+    return f"\n{HEAD.format(times=found[0]['first_ms']['count'], passages=PASSAGES)}\n{shown}"
