@@ -91,7 +91,7 @@ def page(results: Mapping[str, Any]) -> str:
         recall=RECALL,
     )
     parts = [part for name, found in results["sets"].items() for part in _set(name, found)]
-    if results["words"]:
+    if results.get("words"):
         parts += words_page.section(results["words"])
     return "\n".join([head, *parts])
 
