@@ -143,7 +143,9 @@ def _add_keys(door: Door, count: int) -> None:
     entry = ground.moment().table.by_id[NAME]
     for first in range(0, count, KEYS_AT_ONCE):
         wanted = range(first, min(first + KEYS_AT_ONCE, count))
-        ground.keys.keep([ground.keys.new_document_key(f"{number:032x}", entry)[1] for number in wanted])
+        ground.keys.keep(
+            [ground.keys.new_document_key(f"{number:032x}", "0" * 32, entry)[1] for number in wanted]
+        )
 
 
 def _timed(work: Callable[[], object]) -> float:

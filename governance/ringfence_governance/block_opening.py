@@ -90,10 +90,11 @@ def _passes_then(ground: Ground, grant: Grant, version: int) -> Iterator[Readabl
     Resident blocks are of the newest cut: what a change took from them does not come back by a look at an older one.
     """
     for batch in batches(ground.tables.parts("chunks", version, grant.atoms)):
-        found = ground.tables.scan_parts("chunks", version, batch, ["document_id"])
+        found = ground.tables.scan_parts("chunks", version, batch, ["document_id", "run_id"])
         documents = found["document_id"].to_pylist()
         refuse_erased(grant, documents)
-        covered = found["_rowaddr"].to_numpy()[[grant.covers(each) for each in documents]]
+        leave = list(map(grant.covers, documents, found["run_id"].to_pylist()))
+        covered = found["_rowaddr"].to_numpy()[leave]
         parts = [
             Part(part.atom, part.identity, part.addresses[np.isin(part.addresses, covered)]) for part in batch
         ]
@@ -161,10 +162,20 @@ def open_passages(ground: Ground, grant: Grant, sealed: Sequence[SealedPassage])
     found = []
     for each in sealed:
         stopping.check()
-        where = (each.document_id, each.atom)
         place = cell(ground.store_id, "chunks", each.document_id, each.chunk_id, "text")
-        text = keys.cipher(*where).open_packed(each.text, place).decode()
-        found.append(Passage(each.chunk_id, *where, each.run_id, each.start, each.end, text, each.metadata))
+        text = keys.cipher(each.document_id, each.run_id, each.atom).open_packed(each.text, place).decode()
+        found.append(
+            Passage(
+                each.chunk_id,
+                each.document_id,
+                each.atom,
+                each.run_id,
+                each.start,
+                each.end,
+                text,
+                each.metadata,
+            )
+        )
     return found
 
 
@@ -219,7 +230,7 @@ def _documents(ground: Ground, grant: Grant, atoms: set[int], ids: set[str]) -> 
     """
     version = grant.publication.versions["documents"]
     few = ids if len(ids) <= FEW_DOCUMENTS else None
-    found = ground.tables.scan("documents", version, atoms, ["metadata"], ids=few)
+    found = ground.tables.scan("documents", version, atoms, ["run_id", "metadata"], ids=few)
     held = found["id"].to_pylist()
     found = found.take(pa.array([place for place, each in enumerate(held) if each in ids], pa.int64()))
     if found.num_rows != len(ids):
@@ -238,10 +249,12 @@ def _opened(
     vectors: list[bytes] = []
     terms: list[list[str]] = []
     spans = np.empty((found.num_rows, 2), np.int64)
-    columns = (found[name].to_pylist() for name in ("id", "document_id", "atom", *OPENED))
-    for row, (chunk_id, document_id, atom, vector, words, span) in enumerate(zip(*columns, strict=True)):
+    columns = (found[name].to_pylist() for name in ("id", "document_id", "run_id", "atom", *OPENED))
+    for row, (chunk_id, document_id, run_id, atom, vector, words, span) in enumerate(
+        zip(*columns, strict=True)
+    ):
         stopping.check()
-        cipher = keys.cipher(document_id, atom)
+        cipher = keys.cipher(document_id, run_id, atom)
         vector_at, words_at, span_at = cells(ground.store_id, "chunks", document_id, chunk_id, OPENED)
         vectors.append(cipher.open(vector, vector_at))
         # As text: told bytes, json looks first for how they are encoded.
@@ -253,7 +266,7 @@ def _opened(
 
 def _document_metadata(ground: Ground, keys: Keyring, document: dict[str, Any]) -> dict[str, Any]:
     place = cell(ground.store_id, "documents", document["id"], document["id"], "metadata")
-    cipher = keys.cipher(document["id"], document["atom"])
+    cipher = keys.cipher(document["id"], document["run_id"], document["atom"])
     found: dict[str, Any] = json.loads(cipher.open_packed(document["metadata"], place))
     ground.contents.note(document["id"], document["atom"], document["metadata"], found["sha256"])
     return found

@@ -331,7 +331,7 @@ def _finished(
         # Under the catalog's lock: no writer takes the lease meanwhile, so none keeps one of these keys.
         lease.check(connection)
         wraps = ground.keys.wraps_of(entry.documents)
-        ground.keys.forget([(wrap.document_id, wrap.atom) for wrap in wraps])
+        ground.keys.forget(wrap.name for wrap in wraps)
     ground.keys.checkpoint()
     # No publication from before an erasure is kept.
     retention.clean(ground, lease)
@@ -376,7 +376,6 @@ def _replay(ground: Ground, lease: WriterLease) -> None:
         for entry in forgotten:
             with ground.catalog.write() as connection:
                 lease.check(connection)
-                wraps = ground.keys.wraps_of(entry.documents)
-                ground.keys.forget([(wrap.document_id, wrap.atom) for wrap in wraps])
+                ground.keys.forget(ground.keys.names(entry.documents))
         ground.keys.checkpoint()
         ground.erasures.append(ground.catalog, forgotten)

@@ -33,7 +33,8 @@ def why(ground: Ground, subject: Subject, object_id: str, *, at: str | None = No
 
     Args:
         at: As of :func:`reading.read`: of the row of then, by the rules of now. Those are told that let him read
-            under the label of then, and those that do under the one its document has now.
+            under the label of then, under the last one of a writing that was replaced since, and under the one its
+            document has now.
 
     Raises:
         NotReadable: Unknown or unreadable.
@@ -44,8 +45,8 @@ def why(ground: Ground, subject: Subject, object_id: str, *, at: str | None = No
         document_id, atom = reader.check_row(object_id)
         name = reader.label_name(atom)
         (row,) = reader.documents([document_id])
-        standing = (reader.grant.standing or {}).get(document_id, atom)
-        entries = [reader.grant.table.entries[each] for each in dict.fromkeys((atom, standing))]
+        over = reader.grant.labels_over(document_id, row.run_id, atom)
+        entries = [reader.grant.table.entries[each] for each in over]
         body = _own_reasons(reader.grant, entries)
         answer = {
             "object": object_id,

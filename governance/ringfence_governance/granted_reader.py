@@ -8,7 +8,8 @@ Source: DESIGN.md §7.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from . import authority, block_opening, cursors, rows
 from .block_opening import Passage
@@ -28,7 +29,7 @@ class GrantedReader:
     def __init__(self, ground: Ground, grant: Grant) -> None:
         self._ground = ground
         self._grant = grant
-        self._contents: dict[str, tuple[str, int]] = {}
+        self._contents: dict[str, list[tuple[str, int]]] = {}
 
     def __repr__(self) -> str:
         return f"GrantedReader({self._grant!r})"
@@ -105,7 +106,7 @@ class GrantedReader:
         opened = iter(block_opening.open_passages(self._ground, self._grant, sealed))
         passages = [by_id[each] if isinstance(each, str) else next(opened) for each in found]
         for each in passages:
-            self._contents[each.document_id] = (each.metadata["sha256"], each.atom)
+            self._note(each.document_id, each.run_id, each.atom, each.metadata)
         return passages
 
     def _read_passages(self, ids: Sequence[str]) -> dict[str, Passage]:
@@ -128,16 +129,17 @@ class GrantedReader:
         }
 
     def contents(self, ids: Iterable[str]) -> list[tuple[str, int]]:
-        """Return (digest of the original's bytes, atom) of some readable documents; of an earlier time with both."""
+        """Return (digest of the original's bytes, atom) of some readable documents; of an earlier time with all."""
         wanted = sorted(set(ids))
         missing = [each for each in wanted if each not in self._contents]
         for row in self.documents(missing) if missing else ():
-            self._contents[row.document_id] = (row.metadata["sha256"], row.atom)
-        found = [(each, *self._contents[each]) for each in wanted if each in self._contents]
-        then = [(sha256, atom) for _, sha256, atom in found]
-        # What left must not come back below the label it has now either.
-        standing = self._grant.standing or {}
-        return [*then, *((sha256, standing[each]) for each, sha256, _ in found if each in standing)]
+            self._note(row.document_id, row.run_id, row.atom, row.metadata)
+        # What left must not come back below any of its labels.
+        return [pair for each in wanted if each in self._contents for pair in self._contents[each]]
+
+    def _note(self, document_id: str, run_id: str, atom: int, metadata: Mapping[str, Any]) -> None:
+        over = self._grant.labels_over(document_id, run_id, atom)
+        self._contents[document_id] = [(metadata["sha256"], each) for each in over]
 
     def count(self, table: str) -> int:
         """Return how many rows of a table are readable."""

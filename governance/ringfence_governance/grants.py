@@ -8,11 +8,11 @@ widened, copied to another process or reused for another action.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .atom_sets import AtomSet
 from .errors import Refused
+from .keyrings import Standing
 from .label_table import LabelTable
 from .publications import Publication
 from .seal import digest
@@ -37,8 +37,8 @@ class Grant:
         policy: The policy it was judged by.
         every_row_max: Up to how many rows each is scored outright, as it was measured; None if it never was.
         at: UTC; the time whose rows were asked for; empty for now.
-        standing: Of a cut before the newest: document → the atom it stands under now, of all documents this
-            subject may read now. No row of another document is covered.
+        standing: Of a cut before the newest: how all documents stand now that this subject may read now. No row of
+            another document is covered.
     """
 
     subject: Subject
@@ -53,7 +53,7 @@ class Grant:
     expires_at: str
     every_row_max: int | None = None
     at: str = ""
-    standing: Mapping[str, int] | None = field(default=None, repr=False)
+    standing: Standing | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return f"Grant(subject={self.subject.person!r}, action={self.action!r})"
@@ -66,9 +66,17 @@ class Grant:
         """The policy it was judged by."""
         return self.policy.snapshot
 
-    def covers(self, document_id: str) -> bool:
-        """Say whether rows of a document may leave, as far as that hangs on how it stands now."""
-        return self.standing is None or document_id in self.standing
+    def covers(self, document_id: str, run_id: str) -> bool:
+        """Say whether rows of a run's writing of a document may leave, as far as that hangs on how it stands now."""
+        return self.standing is None or self.standing.last(document_id, run_id) is not None
+
+    def labels_over(self, document_id: str, run_id: str, atom: int) -> tuple[int, ...]:
+        """Return the atoms under all of which a row that is covered has to be readable, its own first."""
+        if self.standing is None:
+            return (atom,)
+        now, _ = self.standing.documents[document_id]
+        last = self.standing.last(document_id, run_id)
+        return tuple(dict.fromkeys((atom, now if last is None else last, now)))
 
     def readable_set(self, key: bytes) -> str:
         """Return a keyed digest of the readable atoms, for the record: small integers are soon guessed."""

@@ -257,7 +257,7 @@ class Ingestion:
         if entry.atom != held.atom:
             self._batch.relabel(held, entry)
             self._held[digest] = Held(
-                held.document_id, digest, held.content_digest, entry.atom, self._run_id, held.sealed_path
+                held.document_id, digest, held.content_digest, entry.atom, held.run_id, held.sealed_path
             )
             self._written.append(held.document_id)
         return True
@@ -326,7 +326,7 @@ class Ingestion:
             runs.published(self._ground, connection, self._run_id, JOB, made, *told)
             manifest.store(connection, self._batch.manifest_changes(self._held))
             manifest.move(connection, raised)
-        key_upkeep.forget(self._ground, self._lease, self._batch.stale_keys())
+        key_upkeep.forget(self._ground, self._lease, self._batch.stale())
         retention.clean_now_and_then(self._ground, self._lease)
         self._judgements.begin(policy)
         self._batch = WriteBatch(self._ground, self._run_id, self._source_id)

@@ -21,7 +21,7 @@ from . import key_schema as schema
 from .database import Database
 from .errors import SequenceUnconfirmed, StoreCorrupt
 from .key_schema import label_place
-from .keyrings import WrappedKey
+from .keyrings import KeyName, WrappedKey
 from .labels import LabelEntry
 from .seal import Cipher, derive_from_all, place
 
@@ -71,10 +71,14 @@ class Wraps:
             )
         return LabelKeys(self, store_id, entries, lookups)
 
-    def under(self, atoms: Container[int]) -> dict[tuple[str, int], WrappedKey]:
-        """Return the documents' keys that are wrapped for some atoms, by document and atom."""
+    def under(self, atoms: Container[int], *, replaced: bool = False) -> dict[KeyName, WrappedKey]:
+        """Return the documents' keys that are wrapped for some atoms, by their names.
+
+        Args:
+            replaced: Those of writings that were replaced too.
+        """
         keys = (key for found in self.documents.values() for key in found)
-        return {(key.document_id, key.atom): key for key in keys if key.atom in atoms}
+        return {key.name: key for key in keys if key.atom in atoms and (replaced or key.stands)}
 
 
 class LabelKeys(Mapping[int, bytes]):
@@ -226,12 +230,14 @@ def label_rows(connection: Connection, lookups: Collection[str]) -> dict[str, La
 def document_rows(
     connection: Connection, documents: Collection[str] | None
 ) -> dict[str, tuple[WrappedKey, ...]]:
-    """Return the wrapped keys of some documents, or of all, by document; of each those of all its atoms."""
+    """Return the wrapped keys of some documents, or of all, by document; of each those of all writings."""
     found: dict[str, tuple[WrappedKey, ...]] = dict.fromkeys(documents or (), ())
     if documents is not None and not documents:
         return found
-    for row in _rows(connection, _DOCUMENTS, _SOME_DOCUMENTS, documents):
-        if documents is None or row.document_id in found:
-            key = WrappedKey(*row)
+    runs: dict[str, str] = {}
+    for document_id, atom, run_id, *rest in _rows(connection, _DOCUMENTS, _SOME_DOCUMENTS, documents):
+        if documents is None or document_id in found:
+            # One run writes many documents: its id is held once.
+            key = WrappedKey(document_id, atom, runs.setdefault(run_id, run_id), *rest)
             found[key.document_id] = (*found.get(key.document_id, ()), key)
     return found

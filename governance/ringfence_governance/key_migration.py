@@ -1,14 +1,14 @@
-"""Bring a key database of format 1 to format 2, in one transaction.
+"""Bring a key database of an older format to the next one, each step in one transaction.
 
-Promise: a crash leaves the format before it or the one after it, whole. Every
-key is opened and wrapped anew; one that does not open stops it, and so does a
-document's key whose label the catalog does not have.
+Promise: a crash leaves the format before a step or the one after it, whole. From
+format 1 every key of store and labels is opened and wrapped anew; one that does not
+open stops it, and so does a document's key whose label the catalog does not have.
 
 Format 1 wrapped the keys of store and labels under the master key itself,
-a label's bound to its id, which only the catalog has. What format 1 did is
-spelled out here, whatever `key_schema` says by then.
+a label's bound to its id, which only the catalog has. Formats 1 and 2 had one key for
+all writings of a document. What they did is spelled out here, whatever `key_schema` says by then.
 
-Source: docs/decisions/0011-keys.md.
+Source: docs/decisions/0011-keys.md, 0027-a-key-for-each-writing.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, inspect, select, update
+from sqlalchemy import Connection, delete, inspect, select, text, update
 
 from . import key_schema as schema
 from .ambient import Ambient
@@ -103,6 +103,39 @@ def migrate(former: FormerKeys, ambient: Ambient, labels: Iterable[LabelEntry]) 
         former.database.checkpoint(0.0)
 
 
+def give_writings(database: SqliteDatabase) -> None:
+    """Bring a key database of format 2 to format 3; leave one of any other.
+
+    What a key opens stays: all writings of its document until now, until it is written anew.
+    """
+    with database.read() as connection:
+        if not _is_of_format_2(connection):
+            return
+    with database.write() as connection:
+        if _is_of_format_2(connection):
+            for statement in _GIVE_WRITINGS:
+                connection.execute(text(statement))
+
+
+_GIVE_WRITINGS = (
+    "ALTER TABLE document_keys RENAME TO former_document_keys",
+    "CREATE TABLE document_keys (document_id VARCHAR NOT NULL, atom INTEGER NOT NULL, run_id VARCHAR NOT NULL, "
+    "former INTEGER NOT NULL, generation INTEGER NOT NULL, wrapped BLOB NOT NULL, until INTEGER NOT NULL, "
+    "PRIMARY KEY (document_id, atom, run_id, former))",
+    "INSERT INTO document_keys SELECT document_id, atom, '', -1, generation, wrapped, 0 FROM former_document_keys",
+    "DROP TABLE former_document_keys",
+    "UPDATE key_meta SET value = '3' WHERE name = 'format'",
+)
+
+
+def _is_of_format_2(connection: Connection) -> bool:
+    if schema.meta.name not in inspect(connection).get_table_names():
+        return False
+    return (
+        connection.execute(select(schema.meta.c.value).where(schema.meta.c.name == "format")).scalar() == "2"
+    )
+
+
 def _is_former(connection: Connection) -> bool:
     tables = set(inspect(connection).get_table_names())
     return schema.store_keys.name in tables and schema.meta.name not in tables
@@ -123,7 +156,7 @@ def _carry_out(
     digest_key = _rewrap_store_keys(connection, former, Cipher(key))
     names = {digest(digest_key, "label key", entry.label_id): entry.label_id for entry in labels}
     _rewrap_label_keys(connection, former, Cipher(key), names)
-    connection.execute(schema.meta.insert().values(name="format", value=str(schema.FORMAT)))
+    connection.execute(schema.meta.insert().values(name="format", value="2"))
 
 
 def _refuse_unknown_atoms(connection: Connection, atoms: set[int]) -> None:

@@ -9,14 +9,15 @@ Source: DESIGN.md §5.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, bindparam, func, select, tuple_, update
 
 from . import key_schema as schema
 from .errors import StoreCorrupt
-from .key_schema import document_place, label_place, store_place
+from .key_schema import label_place, store_place
+from .keyrings import WrappedKey
 from .seal import Cipher
 
 BATCH_ROWS = 10_000
@@ -65,9 +66,10 @@ def rewrap_all(
         label = labels.get(row.atom)
         if label is None:
             raise StoreCorrupt("its label is unknown")
-        where = document_place(store_id, row.document_id, row.atom, row.generation)
-        plain = label.open(row.wrapped, where)
-        return label.seal(plain, document_place(store_id, row.document_id, row.atom, generation))
+        key = WrappedKey(**row._mapping)
+        # Of a replaced writing this is its key under the label that one had: no generation stands in that.
+        inner = label.open(row.wrapped, key.place(store_id))
+        return label.seal(inner, replace(key, generation=generation).place(store_id))
 
     done = Rewrapped(
         _rewrap(connection, schema.store_keys, store_key, generation),

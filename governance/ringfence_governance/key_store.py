@@ -1,7 +1,7 @@
 """Keep wrapped keys: master → generation → label → document, in a database of their own.
 
 Promise: no key and no label's name lies here in clear, and each wrapped key is bound to what it
-is for: a document's key to (document, atom, generation) under its label's
+is for: that of a document's writing to (document, atom, run, generation) under its label's
 key, a label's key under that of the newest master generation. A keyring holds
 the keys of the atoms it was made for and no other.
 
@@ -10,23 +10,24 @@ Source: DESIGN.md §5, *Seal*; docs/decisions/0011-keys.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Delete, delete, func, insert, inspect, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, inspect, select
 
-from . import kept_wraps, key_rewrapping
+from . import kept_wraps, key_migration, key_rewrapping
 from . import key_schema as schema
 from .ambient import Ambient
+from .document_wraps import DocumentWraps
 from .errors import KeyUnavailable, StoreBusy, StoreCorrupt, StoreVersionMismatch, WriterExpelled
 from .kept_wraps import KeptWraps, Wraps
 from .key_generations import MasterGenerations, Prepared
 from .key_provider import FIRST_GENERATION, KeyProvider
 from .key_rewrapping import Rewrapped
-from .key_schema import document_place, label_place, store_place
-from .keyrings import Keyring, WrappedKey
+from .key_schema import STANDING, label_place, store_place
+from .keyrings import KeyName, Keyring, Standing, WrappedKey
 from .labels import LabelEntry
 from .seal import Cipher, digest
 from .sqlite_engine import SqliteDatabase
@@ -94,12 +95,13 @@ class KeyStore:
                 )
 
     def check_format(self) -> None:
-        """Refuse a key database of another shape.
+        """Bring a key database of format 2 to the newest one, and refuse any of another shape.
 
         Raises:
             StoreVersionMismatch: It is older or newer than this software reads.
             StoreCorrupt: It is empty or cut short.
         """
+        key_migration.give_writings(self._database)
         with self._database.read() as connection:
             tables = set(inspect(connection).get_table_names())
             query = select(schema.meta.c.value).where(schema.meta.c.name == "format")
@@ -188,45 +190,30 @@ class KeyStore:
                 insert(schema.label_keys).values(label_digest=lookup, generation=generation, wrapped=wrapped)
             )
 
-    def new_document_key(self, document_id: str, entry: LabelEntry) -> tuple[Cipher, WrappedKey]:
-        """Make a document's key; return its cipher and the wrap to :meth:`keep` before publishing."""
-        key = self._ambient.new_key("document", document_id)
-        return Cipher(key), self._read(lambda connection: self._wrap(connection, document_id, entry, key))
+    def new_document_key(self, document_id: str, run_id: str, entry: LabelEntry) -> tuple[Cipher, WrappedKey]:
+        """Make the key of a writing; return its cipher and the wrap to :meth:`keep` before publishing."""
+        key = self._ambient.new_key("document", f"{document_id}|{run_id}")
+        return Cipher(key), self.wraps(lambda wraps: wraps.new(document_id, run_id, entry, key))
 
-    def rewrap(
-        self, document_id: str, old: LabelEntry, new: LabelEntry, *, pending: WrappedKey | None = None
-    ) -> WrappedKey:
-        """Return a document's key wrapped under another label, to :meth:`keep` before publishing.
+    def wraps(self, work: Callable[[DocumentWraps], T]) -> T:
+        """Wrap keys of documents, of one state of this database, to :meth:`keep` before publishing."""
 
-        Args:
-            pending: Its key under the old label, if that is not kept yet.
+        def worked(connection: Connection) -> T:
+            def label(entry: LabelEntry) -> Cipher:
+                return Cipher(self._label_keys(connection, [entry])[entry.atom])
 
-        Raises:
-            StoreCorrupt: The document has no key under the old label.
-        """
+            newest = self.generations.newest(connection)
+            return work(DocumentWraps(connection, self._store_id, newest, label))
 
-        def rewrapped(connection: Connection) -> WrappedKey:
-            stored = kept_wraps.document_rows(connection, [document_id])[document_id]
-            found = pending or next((key for key in stored if key.atom == old.atom), None)
-            if found is None:
-                raise StoreCorrupt(
-                    "a document has no key under its label; the key database is older than the store"
-                )
-            label_key = self._label_keys(connection, [old])[old.atom]
-            key = Cipher(label_key).open(
-                found.wrapped, document_place(self._store_id, document_id, old.atom, found.generation)
-            )
-            return self._wrap(connection, document_id, new, key)
-
-        return self._read(rewrapped)
+        return self._read(worked)
 
     def keep(self, keys: Iterable[WrappedKey]) -> None:
-        """Store wrapped document keys, durably, replacing those of the same document and atom.
+        """Store wrapped document keys, durably, replacing those of the same names.
 
         Raises:
             WriterExpelled: The master key was rotated since they were wrapped; nothing is stored.
         """
-        newest = {(key.document_id, key.atom): asdict(key) for key in keys}
+        newest = {key.name: asdict(key) for key in keys}
         if not newest:
             return
         with self._database.write() as connection:
@@ -236,20 +223,29 @@ class KeyStore:
                     "the master key was rotated while this was written; nothing of it is published",
                     hint="run the command again",
                 )
-            for pair in newest:
-                connection.execute(_pair(*pair))
+            connection.execute(_ONE, [name._asdict() for name in newest])
             connection.execute(insert(schema.document_keys), list(newest.values()))
 
-    def forget(self, pairs: Iterable[tuple[str, int]]) -> bool:
+    def forget(self, names: Iterable[KeyName]) -> bool:
         """Delete wrapped document keys; say whether their bytes are out of the database's files too.
 
         False: a reader holds an older state open; the bytes go with the next checkpoint.
         """
-        with self._database.write() as connection:
-            for document_id, atom in pairs:
-                connection.execute(_pair(document_id, atom))
+        if gone := [name._asdict() for name in names]:
+            with self._database.write() as connection:
+                connection.execute(_ONE, gone)
         self._kept.clear()
         return self.cleared()
+
+    def forget_replaced(self, before: int) -> None:
+        """Delete the keys of replaced writings that no publication shows from some number on."""
+        columns = schema.document_keys.c
+        gone = delete(schema.document_keys).where(columns.former != STANDING, columns.until < before)
+        with self._database.write() as connection:
+            count = connection.execute(gone).rowcount
+        if count:
+            self._kept.clear()
+            self.cleared()
 
     def cleared(self) -> bool:
         """Force a checkpoint; say whether what was deleted is in no file. False: a reader holds an older state.
@@ -269,11 +265,14 @@ class KeyStore:
             found = kept_wraps.document_rows(connection, set(document_ids))
         return [key for keys in found.values() for key in keys]
 
-    def pairs(self) -> set[tuple[str, int]]:
-        """Return (document id, atom) of every wrapped document key."""
+    def names(self, document_ids: Collection[str] | None = None) -> list[KeyName]:
+        """Return the name of every wrapped document key, or of those of some documents."""
+        if document_ids is not None:
+            return [key.name for key in self.wraps_of(document_ids)]
         columns = schema.document_keys.c
         with self._database.read() as connection:
-            return {tuple(row) for row in connection.execute(select(columns.document_id, columns.atom))}
+            query = select(*(columns[each] for each in KeyName._fields))
+            return [KeyName(*row) for row in connection.execute(query)]
 
     def checkpoint(self) -> None:
         """Write what was deleted out of the database's files, for good. See :meth:`Database.checkpoint`."""
@@ -284,12 +283,21 @@ class KeyStore:
         """The newest generation of the master key."""
         return self._read(self.generations.newest)
 
-    def keyring(self, entries: Iterable[LabelEntry], document_ids: Iterable[str] | None = None) -> Keyring:
+    def keyring(
+        self,
+        entries: Iterable[LabelEntry],
+        document_ids: Iterable[str] | None = None,
+        *,
+        standing: Standing | None = None,
+        covered: Container[int] = (),
+    ) -> Keyring:
         """Return a keyring for the given labels, and for no other.
 
         Args:
-            entries: The labels; each atom's key is opened now.
+            entries: The labels; each atom's key is opened when it is asked for.
             document_ids: Only these documents; None means all under the labels.
+            standing: As of :class:`Keyring`: for rows of an earlier cut.
+            covered: As of :class:`Keyring`.
         """
         wanted, ids = list(entries), None if document_ids is None else frozenset(document_ids)
         lookups = self._lookups(wanted)
@@ -299,7 +307,8 @@ class KeyStore:
 
         wraps = read() if ids is None else self._kept.of(lookups, ids, read)
         keys = wraps.label_keys(self._store_id, wanted, lookups)
-        return Keyring(self._store_id, keys, wraps.under(keys), opened=wraps.opened)
+        wrapped = wraps.under(keys, replaced=standing is not None)
+        return Keyring(self._store_id, keys, wrapped, standing, covered, wraps.opened)
 
     def _wraps(
         self, connection: Connection, lookups: Collection[str], document_ids: Collection[str] | None
@@ -354,13 +363,6 @@ class KeyStore:
             with self._database.read() as connection:
                 return work(connection)
 
-    def _wrap(self, connection: Connection, document_id: str, entry: LabelEntry, key: bytes) -> WrappedKey:
-        generation = self.generations.newest(connection)
-        wrapped = Cipher(self._label_keys(connection, [entry])[entry.atom]).seal(
-            key, document_place(self._store_id, document_id, entry.atom, generation)
-        )
-        return WrappedKey(document_id, entry.atom, generation, wrapped)
-
     def _label_keys(self, connection: Connection, entries: Iterable[LabelEntry]) -> Mapping[int, bytes]:
         wanted = list(entries)
         lookups = self._lookups(wanted)
@@ -382,7 +384,6 @@ class KeyStore:
         return found
 
 
-def _pair(document_id: str, atom: int) -> Delete:
-    return delete(schema.document_keys).where(
-        schema.document_keys.c.document_id == document_id, schema.document_keys.c.atom == atom
-    )
+_ONE = delete(schema.document_keys).where(
+    *(schema.document_keys.c[each] == bindparam(each) for each in KeyName._fields)
+)

@@ -7,28 +7,28 @@ the holder of the lease drops any.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from . import manifest
 from .ground import Ground
+from .key_schema import ANY_RUN, STANDING
+from .keyrings import KeyName
 from .leases import WriterLease
 
 
-def forget(ground: Ground, lease: WriterLease, stale: Collection[tuple[str, int]]) -> None:
-    """Drop the wraps that a publication made stale.
-
-    Args:
-        stale: (document id, atom) of each.
+def forget(ground: Ground, lease: WriterLease, documents: Collection[str]) -> None:
+    """Drop the wraps of some documents that a publication made stale.
 
     Raises:
         WriterExpelled: Another writer took the lease; nothing was dropped.
     """
-    if not stale:
+    if not documents:
         return
     with ground.catalog.write() as connection:
         lease.check(connection)
-        current = manifest.current_pairs(connection, [document_id for document_id, _ in stale])
-        ground.keys.forget([pair for pair in stale if pair not in current])
+        standing = manifest.standing(connection, documents)
+        ground.keys.forget(_unneeded(ground.keys.names(documents), standing))
 
 
 def forget_left(ground: Ground, lease: WriterLease) -> None:
@@ -39,5 +39,24 @@ def forget_left(ground: Ground, lease: WriterLease) -> None:
     """
     with ground.catalog.write() as connection:
         lease.check(connection)
-        if left := ground.keys.pairs() - manifest.all_pairs(connection):
+        if left := list(_unneeded(ground.keys.names(), manifest.standing(connection))):
             ground.keys.forget(left)
+
+
+def _unneeded(names: Iterable[KeyName], standing: Mapping[str, tuple[int, str]]) -> Iterator[KeyName]:
+    """Yield the names of keys that open nothing of what stands, nor of what stood while its document has this label."""
+    by_document: dict[str, list[KeyName]] = defaultdict(list)
+    for name in names:
+        by_document[name.document_id].append(name)
+    for document_id, found in by_document.items():
+        atom, run_id = standing.get(document_id, (STANDING, ANY_RUN))
+        own = KeyName(document_id, atom, run_id, STANDING) in found
+        for name in found:
+            if name.atom != atom:
+                yield name
+            elif name.former != STANDING:
+                # Of the writing that stands: who would have replaced it died before he published.
+                if name.run_id == run_id:
+                    yield name
+            elif name.run_id != run_id and (own or name.run_id != ANY_RUN):
+                yield name

@@ -28,7 +28,11 @@ MODEL = "vector_model"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One document a source holds."""
+    """One document a source holds.
+
+    Args:
+        run_id: Of the run that wrote it as it stands; one that gave it another label alone is not.
+    """
 
     document_id: str
     path_digest: str
@@ -160,7 +164,7 @@ def open_paths(ground: Ground, table: LabelTable, source: str, documents: Iterab
     entries = [table.entries[atom] for atom in sorted({document.atom for document in wanted})]
     keyring = ground.keys.keyring(entries, [document.document_id for document in wanted])
     paths = [
-        keyring.cipher(document.document_id, document.atom)
+        keyring.cipher(document.document_id, document.run_id, document.atom)
         .open_packed(document.sealed_path, path_cell(ground, document.document_id))
         .decode()
         for document in wanted
@@ -186,24 +190,18 @@ def store(connection: Connection, changes: ManifestChanges) -> None:
         )
 
 
-def current_pairs(connection: Connection, document_ids: Collection[str]) -> set[tuple[str, int]]:
-    """Return (document id, atom) of those documents as they stand."""
+def standing(
+    connection: Connection, document_ids: Collection[str] | None = None
+) -> dict[str, tuple[int, str]]:
+    """Return document → (atom, run that wrote it) as they stand: of some, or of all there are."""
     columns = schema.manifest.c
-    return {
-        (row.document_id, row.atom)
-        for document_id in document_ids
-        for row in connection.execute(
-            select(columns.document_id, columns.atom).where(columns.document_id == document_id)
-        )
-    }
-
-
-def all_pairs(connection: Connection) -> set[tuple[str, int]]:
-    """Return (document id, atom) of every document there is."""
-    columns = schema.manifest.c
-    return {
-        (row.document_id, row.atom) for row in connection.execute(select(columns.document_id, columns.atom))
-    }
+    query = select(columns.document_id, columns.atom, columns.run_id)
+    wanted = (
+        [query]
+        if document_ids is None
+        else (query.where(columns.document_id == document_id) for document_id in document_ids)
+    )
+    return {row.document_id: (row.atom, row.run_id) for each in wanted for row in connection.execute(each)}
 
 
 def drop(connection: Connection, document_ids: Collection[str]) -> None:

@@ -1,7 +1,8 @@
 """Turn a grant into one over the rows of an earlier time, under the rights of now.
 
-Promise: a row of then is covered only if the label it had then and the label
-its document has now are both readable now, and the document is still there.
+Promise: a row of then is covered only if the label it had then, the label
+that writing of its document had last and the label the document has now are
+all readable now, and the document is still there.
 No row from before the newest erasure is.
 
 Source: DESIGN.md §7, `at=`; docs/decisions/0020-reading-an-earlier-time.md.
@@ -15,6 +16,7 @@ from . import erasure_ledger, publications, rows
 from .errors import Gone, InvalidInput, StoreError
 from .grants import Grant
 from .ground import Ground
+from .keyrings import Standing
 from .publications import Publication
 
 
@@ -42,8 +44,26 @@ def opened(ground: Ground, grant: Grant) -> Grant:
         return grant
     if then is None or then.sequence <= horizon or not _kept(ground, then):
         raise Gone(grant.at)
-    standing = {document_id: atom for atom, document_id, _ in rows.run_ids(ground, grant)}
+    standing = _standing(ground, grant)
+    # Once more: keys of replaced writings go after the versions that show them.
+    if not _kept(ground, then):
+        raise Gone(grant.at)
     return ground.issued.add(replace(grant, publication=then, standing=standing))
+
+
+def _standing(ground: Ground, grant: Grant) -> Standing:
+    """Return how everything stands now that a grant covers.
+
+    A text that was replaced is under the label it had last, whatever it had before: a relabelling that took it from
+    somebody is not undone by writing the document anew.
+    """
+    documents = {document_id: (atom, run_id) for atom, document_id, run_id in rows.run_ids(ground, grant)}
+    replaced = {
+        (name.document_id, name.run_id): name.former
+        for name in ground.keys.names(documents.keys())
+        if name.former in grant.atoms and name.atom == documents[name.document_id][0]
+    }
+    return Standing(documents, replaced)
 
 
 def went(ground: Ground, grant: Grant, error: Exception) -> bool:

@@ -240,7 +240,7 @@ def _recheck(ground: Ground, grant: Grant, found: Collection[int]) -> None:
     Raises:
         RecheckFailed: Casbin says no to a row the readable set held. Nothing leaves.
     """
-    atoms = sorted({*found, *(grant.standing.values() if grant.standing else ())})
+    atoms = sorted({*found, *(grant.standing.atoms if grant.standing else ())})
     verdicts = ground.verdicts.of(grant, atoms, lambda atom: _allowed(grant, atom))
     refused = [atom for atom, allowed in zip(atoms, verdicts, strict=True) if not allowed]
     if refused:

@@ -223,7 +223,7 @@ def _publish(
         _write(ground, lease, subject, moment, run_id, batch, changed, documents, reason)
         run.published = True
         # Before the run ends: what is not done when it dies, the next writer does.
-        key_upkeep.forget(ground, lease, batch.stale_keys())
+        key_upkeep.forget(ground, lease, batch.stale())
 
 
 def _write(

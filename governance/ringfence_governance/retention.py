@@ -2,6 +2,7 @@
 
 Promise: the newest publications stay whole, up to :data:`RETAINED_PUBLICATIONS`
 and never back beyond an erasure; only the holder of the lease removes anything.
+Keys of writings that only the others show are destroyed with them.
 A reader of a version that goes learns at its re-check that the store moved on,
 and starts again.
 """
@@ -10,13 +11,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from . import catalog_schema as schema
 from . import erasure_ledger, publications
 from .errors import StoreError
 from .ground import Ground
 from .leases import WriterLease
+from .publications import Publication
 from .table_schemas import TABLES
 
 RETAINED_PUBLICATIONS = 8
@@ -37,10 +39,17 @@ def clean(ground: Ground, lease: WriterLease) -> int:
         with ground.catalog.write() as connection:
             # Under the catalog's lock no writer begins: files he had not committed yet would look left over.
             lease.check(connection)
-            horizon = erasure_ledger.version(connection)
-            kept = publications.newest_few(connection, RETAINED_PUBLICATIONS, after=horizon)
-            removed += ground.tables.clean(name, {each.versions[name] for each in kept})
+            removed += ground.tables.clean(name, {each.versions[name] for each in _kept(connection)})
+    with ground.catalog.write() as connection:
+        # After the versions: a reader of an older publication finds it gone, not rows of it without their keys.
+        lease.check(connection)
+        ground.keys.forget_replaced(_kept(connection)[-1].sequence)
     return removed
+
+
+def _kept(connection: Connection) -> tuple[Publication, ...]:
+    horizon = erasure_ledger.version(connection)
+    return publications.newest_few(connection, RETAINED_PUBLICATIONS, after=horizon)
 
 
 def clean_now_and_then(ground: Ground, lease: WriterLease) -> None:

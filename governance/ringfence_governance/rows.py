@@ -77,7 +77,7 @@ class ChunkText:
 
 def documents(ground: Ground, grant: Grant, ids: Collection[str] | None = None) -> tuple[DocumentRow, ...]:
     """Return the readable documents, by id; only `ids` if given."""
-    found = _content(ground, grant, "documents", ["run_id", "metadata"], ids)
+    found = _content(ground, grant, "documents", ["metadata"], ids)
     keys = keyring(ground, grant, {row["atom"] for row in found}, [row["id"] for row in found])
     return tuple(
         DocumentRow(
@@ -137,7 +137,7 @@ def document_text(ground: Ground, grant: Grant, document_id: str) -> str:
 
 def chunk_block(ground: Ground, grant: Grant, *, vectors: bool = False, terms: bool = False) -> ChunkBlock:
     """Return all readable chunks, by id."""
-    columns = ["document_id", *(["vector"] if vectors else []), *(["terms"] if terms else [])]
+    columns = [*(["vector"] if vectors else []), *(["terms"] if terms else [])]
     found = _content(ground, grant, "chunks", columns, None)
     keys = keyring(ground, grant, {row["atom"] for row in found}, [row["document_id"] for row in found])
     return ChunkBlock(
@@ -151,7 +151,7 @@ def chunk_block(ground: Ground, grant: Grant, *, vectors: bool = False, terms: b
 
 def chunk_texts(ground: Ground, grant: Grant, ids: Sequence[str]) -> dict[str, ChunkText]:
     """Return the text and place of some readable chunks, by chunk id; absent ones are left out."""
-    found = _content(ground, grant, "chunks", ["document_id", "run_id", "text", "metadata"], ids)
+    found = _content(ground, grant, "chunks", ["text", "metadata"], ids)
     keys = keyring(ground, grant, {row["atom"] for row in found}, [row["document_id"] for row in found])
     texts: dict[str, ChunkText] = {}
     for row in found:
@@ -172,8 +172,8 @@ def count(ground: Ground, grant: Grant, table: str) -> int:
     if grant.standing is None:
         return ground.tables.count(table, version, grant.atoms)
     column = DOCUMENT_COLUMN[table]
-    found = ground.tables.scan(table, version, grant.atoms, [column])
-    return sum(map(grant.covers, found[column].to_pylist()))
+    found = ground.tables.scan(table, version, grant.atoms, [column, "run_id"])
+    return sum(map(grant.covers, found[column].to_pylist(), found["run_id"].to_pylist()))
 
 
 def label_of(ground: Ground, grant: Grant, object_id: str) -> tuple[LabelEntry, str]:
@@ -199,10 +199,11 @@ def labels_of(ground: Ground, grant: Grant, object_ids: Collection[str]) -> dict
     for table, column in DOCUMENT_COLUMN.items():
         if missing:
             version = grant.publication.versions[table]
-            rows = ground.tables.scan(table, version, grant.atoms, [column], ids=sorted(missing))
+            columns = [column, "run_id"]
+            rows = ground.tables.scan(table, version, grant.atoms, columns, ids=sorted(missing))
             refuse_erased(grant, rows[column].to_pylist())
             for row in rows.to_pylist():
-                if grant.covers(row[column]):
+                if grant.covers(row[column], row["run_id"]):
                     found[row["id"]] = grant.table.entries[row["atom"]], row[column]
             missing -= found.keys()
     if missing:
@@ -216,7 +217,11 @@ def run_ids(ground: Ground, grant: Grant, atoms: Set[int] | None = None) -> list
     wanted = grant.atoms if atoms is None else grant.atoms & atoms
     found = ground.tables.scan("documents", grant.publication.versions["documents"], wanted, ["run_id"])
     refuse_erased(grant, found["id"].to_pylist())
-    return [(row["atom"], row["id"], row["run_id"]) for row in found.to_pylist() if grant.covers(row["id"])]
+    return [
+        (row["atom"], row["id"], row["run_id"])
+        for row in found.to_pylist()
+        if grant.covers(row["id"], row["run_id"])
+    ]
 
 
 def is_opaque(text: str) -> bool:
@@ -249,10 +254,11 @@ def _content(
             f"found a grant for {grant.action!r}; expected one to read; content opens only for reading"
         )
     version, document = grant.publication.versions[table], DOCUMENT_COLUMN[table]
-    columns = [*columns, document]
+    columns = [*columns, document, "run_id"]
     rows: list[dict[str, Any]] = ground.tables.scan(table, version, grant.atoms, columns, ids=ids).to_pylist()
     refuse_erased(grant, [row[document] for row in rows])
-    return sorted((row for row in rows if grant.covers(row[document])), key=lambda row: str(row["id"]))
+    covered = (row for row in rows if grant.covers(row[document], row["run_id"]))
+    return sorted(covered, key=lambda row: str(row["id"]))
 
 
 def keyring(ground: Ground, grant: Grant, atoms: Set[int], ids: Collection[str]) -> Keyring:
@@ -262,18 +268,18 @@ def keyring(ground: Ground, grant: Grant, atoms: Set[int], ids: Collection[str])
         atoms: Those the rows carry; one outside the grant has no key here, so its rows do not open.
     """
     if grant.standing is not None:
-        # A key is wrapped for the label its document has now; the one it had then does not open it any more.
-        atoms = {grant.standing[each] for each in ids if each in grant.standing}
+        # A key is wrapped for the label its document has now, and for the last one of a writing that was replaced;
+        # the one it had then does not open it any more.
+        atoms = grant.standing.atoms
     entries = [grant.table.entries[atom] for atom in sorted(atoms) if atom in grant.atoms]
-    keys = ground.keys.keyring(entries, ids)
-    return keys if grant.standing is None else keys.under(grant.standing, grant.atoms)
+    return ground.keys.keyring(entries, ids, standing=grant.standing, covered=grant.atoms)
 
 
 def _open(
     ground: Ground, keys: Keyring, table: str, document_id: str, row: dict[str, Any], column: str
 ) -> bytes:
     stopping.check()
-    cipher = keys.cipher(document_id, row["atom"])
+    cipher = keys.cipher(document_id, row["run_id"], row["atom"])
     return cipher.open_packed(row[column], cell(ground.store_id, table, document_id, row["id"], column))
 
 
@@ -291,7 +297,7 @@ def _vectors(ground: Ground, keys: Keyring, found: list[dict[str, Any]]) -> npt.
     if not found:
         return np.zeros((0, 0), np.float32)
     opened = [
-        keys.cipher(row["document_id"], row["atom"]).open(
+        keys.cipher(row["document_id"], row["run_id"], row["atom"]).open(
             row["vector"], cell(ground.store_id, "chunks", row["document_id"], row["id"], "vector")
         )
         for row in found

@@ -25,7 +25,8 @@ def refuse_other(ground: Ground, standing: Iterable[tuple[str, int]]) -> None:
         StoreCorrupt: There is one. Change nothing.
     """
     wanted = set(standing)
-    wrapped = {(key.document_id, key.atom) for key in ground.keys.wraps_of({each for each, _ in wanted})}
+    keys = ground.keys.wraps_of({each for each, _ in wanted})
+    wrapped = {(key.document_id, key.atom) for key in keys if key.stands}
     keyed = {document for document, _ in wrapped}
     if any(document in keyed for document, _ in wanted - wrapped):
         raise StoreCorrupt(

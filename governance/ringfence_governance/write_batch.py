@@ -43,7 +43,6 @@ class WriteBatch:
         "_rows",
         "_run_id",
         "_source_id",
-        "_stale",
         "_touched",
     )
 
@@ -54,9 +53,8 @@ class WriteBatch:
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
         self._labels: dict[str, LabelEntry] = {}
         self._former: dict[str, Held | None] = {}
-        self._keys: dict[tuple[str, int], WrappedKey] = {}
+        self._keys: dict[str, list[WrappedKey]] = {}
         self._moved: dict[str, Relabelling] = {}
-        self._stale: set[tuple[str, int]] = set()
         self._replaced: set[str] = set()
         self._deleted_documents: set[str] = set()
         self._dropped: list[str] = []
@@ -80,7 +78,7 @@ class WriteBatch:
         """Add a document's rows; return its path, sealed for the manifest."""
         self._touched.add(document_id)
         self._labels[document_id], self._former[document_id] = entry, held
-        cipher = self._cipher(document_id, entry, held)
+        cipher = self._cipher(document_id, entry)
         if held is not None:
             self._replaced.add(document_id)
         self._add_document(draft, source, document_id, entry, cipher)
@@ -102,7 +100,6 @@ class WriteBatch:
         """Delete a document and its chunks."""
         self._deleted_documents.add(held.document_id)
         self._dropped.append(held.document_id)
-        self._stale.add((held.document_id, held.atom))
 
     def label_of(self, document_id: str, held: Held | None) -> LabelEntry | None:
         """Return the label a document will have; None if it is removed, or there is none.
@@ -124,20 +121,13 @@ class WriteBatch:
         """
         now = self._labels.get(document_id)
         if now is None or document_id in self._relabelled:
-            if now is not None:
-                self._keys.pop((document_id, now.atom), None)
             if held is not None:
                 self.relabel(held, entry)
             return
-        pending = self._keys.pop((document_id, now.atom), None)
-        former = self._former[document_id]
+        written = self._keys[document_id][0]
         self._labels[document_id] = entry
-        if former is not None:
-            self._rewrap(former, entry)
-        elif pending is not None:
-            self._keys[document_id, entry.atom] = self._ground.keys.rewrap(
-                document_id, now, entry, pending=pending
-            )
+        again = self._ground.keys.wraps(lambda wraps: wraps.again(written, now, entry))
+        self._keys[document_id] = [again, *self._replaced_keys(document_id, entry)]
         self._set_atom(document_id, entry.atom)
 
     def _set_atom(self, document_id: str, atom: int) -> None:
@@ -177,11 +167,11 @@ class WriteBatch:
     def keep_keys(self) -> None:
         """Store the wrapped keys; called before the tables are written."""
         if self._keys:
-            self._ground.keys.keep(self._keys.values())
+            self._ground.keys.keep(key for found in self._keys.values() for key in found)
 
-    def stale_keys(self) -> Sequence[tuple[str, int]]:
-        """Return the (document, atom) wraps that nothing needs once this is published."""
-        return tuple(self._stale)
+    def stale(self) -> frozenset[str]:
+        """Return the documents of which keys are needed no more once this is published."""
+        return frozenset(self._replaced | self._deleted_documents | self._moved.keys())
 
     def told(self) -> dict[str, object]:
         """Return which documents are removed or get another atom, for the record."""
@@ -233,27 +223,39 @@ class WriteBatch:
         put = tuple(document for document in held.values() if document.document_id in self._touched)
         return ManifestChanges(self._source_id, put, tuple(self._dropped))
 
-    def _cipher(self, document_id: str, entry: LabelEntry, held: Held | None) -> Cipher:
+    def _cipher(self, document_id: str, entry: LabelEntry) -> Cipher:
+        # A writing has a key of its own: rows of the one before, put back by somebody, do not open.
+        cipher, key = self._ground.keys.new_document_key(document_id, self._run_id, entry)
+        self._keys[document_id] = [key, *self._replaced_keys(document_id, entry)]
+        return cipher
+
+    def _replaced_keys(self, document_id: str, entry: LabelEntry) -> list[WrappedKey]:
+        """Return the keys of a document's former writings, as they are wrapped from now on."""
+        held = self._former[document_id]
         if held is None:
-            cipher, key = self._ground.keys.new_document_key(document_id, entry)
-            self._keys[document_id, entry.atom] = key
-            return cipher
-        old = self._ground.moment().table.entries[held.atom]
-        if entry.atom != held.atom:
-            self._rewrap(held, entry)
-        return self._ground.keys.keyring([old], [document_id]).cipher(document_id, held.atom)
+            return []
+        old = self._note_move(held, entry)
+        until = self._ground.moment().publication.sequence
+        return self._ground.keys.wraps(lambda wraps: wraps.replaced(document_id, old, entry, until))
 
     def _rewrap(self, held: Held, entry: LabelEntry) -> None:
-        """Wrap a published document's key for another label; for the one it had, there is nothing to do."""
-        document_id = held.document_id
+        """Wrap a published document's keys for another label; for the one it had, there is nothing to do."""
+        old = self._note_move(held, entry)
         if entry.atom == held.atom:
-            self._stale.discard((document_id, held.atom))
-            self._moved.pop(document_id, None)
+            self._keys.pop(held.document_id, None)
             return
+        self._keys[held.document_id] = self._ground.keys.wraps(
+            lambda wraps: wraps.moved(held.document_id, old, entry)
+        )
+
+    def _note_move(self, held: Held, entry: LabelEntry) -> LabelEntry:
+        """Note which label a published document gets; return the one it has."""
         old = self._ground.moment().table.entries[held.atom]
-        self._stale.add((document_id, held.atom))
-        self._moved[document_id] = Relabelling(document_id, old.label_id, entry.label_id)
-        self._keys[document_id, entry.atom] = self._ground.keys.rewrap(document_id, old, entry)
+        if entry.atom == held.atom:
+            self._moved.pop(held.document_id, None)
+        else:
+            self._moved[held.document_id] = Relabelling(held.document_id, old.label_id, entry.label_id)
+        return old
 
     def _add_document(
         self,

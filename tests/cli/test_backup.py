@@ -52,6 +52,46 @@ def test_an_older_store_under_the_newest_keys_has_nothing_of_what_was_erased_and
     assert paths(call, tmp_path / "apart", INGESTER, old) == {"a.txt", "b.txt"}
 
 
+def test_an_older_store_under_the_keys_of_its_time_and_the_newest_erasures_has_all_but_what_was_erased(
+    call: Call, tmp_path: Path
+) -> None:
+    env = {"RINGFENCE_HOME": str(tmp_path / "home")}
+    store, backup, files = tmp_path / "store", tmp_path / "backup", tmp_path / "files"
+    files.mkdir()
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (files / name).write_text(f"The pump of {name}.\n", "utf-8")
+    assert call("init", store, "--admin", INGESTER, env=env).code == 0
+    assert call("ingest", store, files, "--as", INGESTER, *HASH, env=env).code == 0
+    keys = tmp_path / "home" / json.loads((store / "store.json").read_text("utf-8"))["store"]
+    shutil.copytree(store, backup)
+    shutil.copytree(keys, tmp_path / "old")
+
+    listed = call("list", store, "--as", INGESTER, "--json", env=env).json["documents"]
+    ids = {each["path"]: each["id"] for each in listed}
+    assert call("erase", store, ids["a.txt"], "--as", INGESTER, *WHY, env=env).code == 0
+    (files / "a.txt").unlink()
+    (files / "b.txt").write_text("The pump of b, written anew.\n", "utf-8")
+    assert call("ingest", store, files, "--as", INGESTER, *HASH, env=env).code == 0
+    shutil.rmtree(store)
+    shutil.copytree(backup, store)
+
+    # With the newest keys: what stands unchanged opens, what was written anew says what to do.
+    assert call("why", store, ids["c.txt"], "--as", INGESTER, env=env).code == 0
+    run = call("list", store, "--as", INGESTER, "--json", env=env)
+    assert run.code == 1
+    assert "put back the keys.db of their time" in run.json["error"]["hint"]
+
+    shutil.rmtree(store)
+    shutil.copytree(backup, store)
+    for file in keys.glob("keys.db*"):
+        file.unlink()
+    shutil.copy2(tmp_path / "old" / "keys.db", keys / "keys.db")
+    assert paths(call, store, INGESTER, env) == {"b.txt", "c.txt"}
+    search = ["search", store, "pump", "--as", INGESTER, "--mode", "text", "--json", *HASH]
+    texts = {hit["text"].strip() for hit in call(*search, env=env).json["hits"]}
+    assert texts == {"The pump of b.txt.", "The pump of c.txt."}
+
+
 def test_keys_older_than_the_store_are_refused(call: Call, tmp_path: Path) -> None:
     env = {"RINGFENCE_HOME": str(tmp_path / "home")}
     store = tmp_path / "store"

@@ -27,9 +27,10 @@ from ringfence_governance.store_marker import is_store
 
 from .dying import ERASED, READERS, RELABELLED, WRITER, id_of, relabel, state_after, write_publication
 from .forks import Child, started
-from .killed import views, wraps_are_those_of_the_manifest
+from .killed import views
 from .policy_files import OWN, OWN_LABELS
 from .worlds import ADMIN, WHY, World, bundle, copy_world, make_world, open_world, row, subject
+from .writings import wraps_are_those_of_the_manifest
 
 HERE = Path(__file__).parent
 MEMBER = ("g", "acme/user:zoe", "acme/group:hr")

@@ -1,4 +1,4 @@
-"""A key database as format 1 made it, frozen: what it held, and what each wrap in it was bound to.
+"""Key databases as formats 1 and 2 made them, frozen: what they held, and what each wrap in them was bound to.
 
 Nothing here follows `key_schema`.
 """
@@ -21,6 +21,12 @@ CREATE TABLE label_keys (label_digest VARCHAR NOT NULL, generation INTEGER NOT N
 CREATE TABLE document_keys (document_id VARCHAR NOT NULL, atom INTEGER NOT NULL, generation INTEGER NOT NULL,
     wrapped BLOB NOT NULL, PRIMARY KEY (document_id, atom));
 """
+FORMAT_2 = """
+DROP TABLE document_keys;
+CREATE TABLE document_keys (document_id VARCHAR NOT NULL, atom INTEGER NOT NULL, generation INTEGER NOT NULL,
+    wrapped BLOB NOT NULL, PRIMARY KEY (document_id, atom));
+UPDATE key_meta SET value = '2' WHERE name = 'format';
+"""
 PURPOSES = ("catalog", "digest", "as_of", "query")
 
 
@@ -33,10 +39,7 @@ def turn_back(world: World) -> None:
     own = {purpose: ground.keys.store_key(purpose) for purpose in PURPOSES}
     opened = ground.keys.keyring(labels)._label_keys
     lookups = {entry.atom: ground.keys._lookup(entry.label_id) for entry in labels}
-    with database(keys / "keys.db") as standing:
-        documents = standing.execute(
-            "SELECT document_id, atom, generation, wrapped FROM document_keys"
-        ).fetchall()
+    documents = _document_keys(world)
     world.door.close()
     for file in keys.glob("keys.db*"):
         file.unlink()
@@ -58,3 +61,25 @@ def turn_back(world: World) -> None:
         )
         former.executemany("INSERT INTO document_keys VALUES (?, ?, ?, ?)", documents)
     (keys / "keys.db").chmod(0o600)
+
+
+def turn_back_to_2(world: World) -> None:
+    """Let the key database of a store whose documents were all written once be of format 2; closes the store."""
+    documents = _document_keys(world)
+    world.door.close()
+    with database(world.keys / "keys.db") as former:
+        former.executescript(FORMAT_2)
+        former.executemany("INSERT INTO document_keys VALUES (?, ?, ?, ?)", documents)
+        former.commit()
+
+
+def _document_keys(world: World) -> list[tuple[str, int, int, bytes]]:
+    """Return (document, atom, generation, wrap) of every document, as these formats bound them."""
+    ground = world.ground
+    keyring = ground.keys.keyring(list(ground.moment().table.entries.values()))
+    found = []
+    for key in keyring._wrapped.values():
+        where = place("document", ground.store_id, key.document_id, key.atom, key.generation)
+        wrapped = Cipher(keyring._label_keys[key.atom]).seal(keyring._unwrapped(key), where)
+        found.append((key.document_id, key.atom, key.generation, wrapped))
+    return found

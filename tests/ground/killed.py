@@ -8,8 +8,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from ringfence_governance import manifest
-
 from .dying import READERS, State
 from .worlds import World, process
 
@@ -50,12 +48,6 @@ def seen(world: World) -> list[dict[str, str]]:
         assert look.counts["documents"] == len(look.texts)
         found.append(dict(zip(look.paths, look.texts, strict=True)))
     return found
-
-
-def wraps_are_those_of_the_manifest(world: World) -> bool:
-    """Whether there is a key for every document and label that a publication names, and no other."""
-    with world.ground.catalog.read() as connection:
-        return world.ground.keys.pairs() == manifest.all_pairs(connection)
 
 
 def unfinished(world: World) -> set[str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from .dying import ANSWER, WRITER, Instants, register, watched, write_publication
-from .killed import killed, unfinished, wraps_are_those_of_the_manifest
+from .killed import killed, unfinished
 from .worlds import World, copy_world, draft, open_world
+from .writings import wraps_are_those_of_the_manifest
 
 SEEDS, SOAK_SEEDS = range(3), range(3, 150)
 

@@ -107,7 +107,7 @@ def test_what_came_back_shows(erased: tuple[World, dict[str, Any]]) -> None:
     assert verified(world, certificate)["bytes"] is False
     (world.path / "lance" / "left.bin").unlink()
     with database(world.keys / "keys.db") as opened:
-        opened.execute("INSERT INTO document_keys VALUES (?, 1, 1, x'00')", [gone])
+        opened.execute("INSERT INTO document_keys VALUES (?, 1, '', -1, 1, x'00', 0)", [gone])
     claims = verified(world, certificate)
     assert (claims["keys"], claims["bytes"], claims["rows"]) == (False, False, True)
 

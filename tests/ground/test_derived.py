@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ringfence_governance import catalog_labels, manifest
+from ringfence_governance import catalog_labels
 from ringfence_governance.drafts import LabelChoice, SourceIdentity
 from ringfence_governance.errors import InvalidLabel, Refused, RingfenceError, WriteRefused
 from ringfence_governance.ingestion import Ingestion
@@ -13,6 +13,7 @@ from ringfence_governance.reading import Answer, GrantedReader
 from ringfence_governance.subjects import Subject
 
 from .worlds import ADMIN, MODEL, World, draft, label, subject
+from .writings import wraps_are_those_of_the_manifest
 
 ANN, BOB, DEX, PAM, HAL = (f"acme/user:{name}" for name in ("ann", "bob", "dex", "pam", "hal"))
 OWN = SourceIdentity("file:///home/own", "folder")
@@ -401,8 +402,7 @@ def test_what_is_made_in_the_same_run_gets_the_label_the_source_has_after_it(
             run.put(made)
     assert who_sees(world, "sum") == [PAM, ADMIN]
     assert world.see(PAM).texts.count("the sum") == 1
-    with world.ground.catalog.read() as connection:
-        assert world.ground.keys.pairs() == manifest.all_pairs(connection)
+    assert wraps_are_those_of_the_manifest(world)
 
 
 def test_one_that_is_relabelled_in_the_same_run_keeps_its_own_new_label_too(

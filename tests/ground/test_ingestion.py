@@ -232,7 +232,7 @@ def test_a_removed_document_is_gone_and_its_key_too(filled: World) -> None:
         assert ingestion.remove("pay/salaries.txt")
     assert filled.see(HAL).paths == ("public.txt",)
     entries = list(filled.ground.moment().table.entries.values())
-    assert document not in {held for held, _ in filled.ground.keys.keyring(entries)._wrapped}
+    assert document not in {name.document_id for name in filled.ground.keys.keyring(entries)._wrapped}
     assert state(filled, "pay/salaries.txt", "x", PAYROLL) == "new"
 
 

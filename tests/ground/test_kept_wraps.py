@@ -12,6 +12,7 @@ from ringfence_governance.seal import Cipher
 from ringfence_governance.sqlite_engine import SqliteDatabase
 
 from .worlds import World, database
+from .writings import cipher_of, name_of
 
 LEE = "acme/user:lee"
 
@@ -21,7 +22,7 @@ def project(filled: World) -> tuple[LabelEntry, str]:
     """A label, and a document under it whose key was asked for once: it is kept."""
     entry = filled.ground.moment().table.by_id["acme/label:project"]
     document = filled.see(LEE).ids["project.txt"]
-    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+    assert cipher_of(filled, document, entry)
     return entry, document
 
 
@@ -30,16 +31,16 @@ def test_what_is_kept_is_not_read_again(
 ) -> None:
     entry, document = project
     monkeypatch.setattr(KeyStore, "_read", lambda *_: pytest.fail("the database was read"))
-    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+    assert cipher_of(filled, document, entry)
 
 
 def test_a_key_that_was_destroyed_opens_nothing_in_the_next_question(
     filled: World, project: tuple[LabelEntry, str]
 ) -> None:
     entry, document = project
-    filled.ground.keys.forget([(document, entry.atom)])
+    filled.ground.keys.forget([name_of(filled, document, entry)])
     with pytest.raises(StoreCorrupt, match="no key for its document"):
-        filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+        cipher_of(filled, document, entry)
 
 
 @pytest.mark.parametrize("table", ["document_keys", "label_keys"])
@@ -50,7 +51,7 @@ def test_so_does_one_that_another_process_destroyed(
     with database(filled.keys / "keys.db") as other:
         assert other.execute(f"DELETE FROM {table}").rowcount
     with pytest.raises(StoreCorrupt, match=r"no key for its document|a label has no key"):
-        filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+        cipher_of(filled, document, entry)
 
 
 def test_a_key_that_was_opened_is_not_opened_again(
@@ -58,7 +59,7 @@ def test_a_key_that_was_opened_is_not_opened_again(
 ) -> None:
     entry, document = project
     monkeypatch.setattr(Cipher, "open", lambda *_: pytest.fail("a key was opened"))
-    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+    assert cipher_of(filled, document, entry)
 
 
 @pytest.mark.parametrize("table", ["document_keys", "label_keys"])
@@ -71,7 +72,7 @@ def test_one_that_was_opened_opens_nothing_once_its_wrap_or_its_labels_was_chang
     # The second time from what is kept since the change.
     for _ in range(2):
         with pytest.raises(StoreCorrupt, match="does not open"):
-            filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+            cipher_of(filled, document, entry)
 
 
 def test_if_it_cannot_be_learnt_whether_anything_was_committed_the_database_is_read(
@@ -88,7 +89,7 @@ def test_if_it_cannot_be_learnt_whether_anything_was_committed_the_database_is_r
     original = KeyStore._read
     monkeypatch.setattr(KeyStore, "_read", lambda *given: (read.append(given), original(*given))[1])
     for _ in range(2):
-        assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+        assert cipher_of(filled, document, entry)
     assert len(read) == 2
 
 
@@ -123,7 +124,7 @@ def test_keys_that_are_read_in_one_scan_are_kept_too(
     entry, document = project
     filled.ground.keys._kept.clear()
     monkeypatch.setattr(key_store.kept_wraps, "FEW_KEYS", 0)
-    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+    assert cipher_of(filled, document, entry)
     monkeypatch.setattr(KeyStore, "_read", lambda *_: pytest.fail("the database was read"))
     monkeypatch.setattr(Cipher, "open", lambda *_: pytest.fail("a key was opened"))
-    assert filled.ground.keys.keyring([entry], [document]).cipher(document, entry.atom)
+    assert cipher_of(filled, document, entry)

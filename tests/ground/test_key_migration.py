@@ -1,21 +1,23 @@
-"""A store whose keys are of format 1 opens with all it held; a crash half-way leaves it as it was."""
+"""A store whose keys are of an older format opens with all it held; a crash half-way leaves it as it was."""
 
 from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ringfence_governance import key_file
-from ringfence_governance.errors import KeyUnavailable, RingfenceError, StoreCorrupt
+from ringfence_governance.errors import KeyUnavailable, NotReadable, RingfenceError, StoreCorrupt
 from ringfence_governance.key_file import FILE_NAME, MasterKey
 from ringfence_governance.key_migration import FormerKeys
+from ringfence_governance.key_schema import ANY_RUN, FORMAT, STANDING
+from ringfence_governance.reading import Answer, GrantedReader
 
-from .former_keys import turn_back
+from .former_keys import turn_back, turn_back_to_2
 from .policy_files import BOB, DORA, HAL, OWN, OWN_LABELS, PAYROLL, STAFF
 from .worlds import (
     ADMIN,
@@ -38,6 +40,22 @@ FORMER_TABLES = {"store_keys", "label_keys", "document_keys"}
 @pytest.fixture
 def former(catalog_url: str | None, tmp_path: Path) -> Iterator[World]:
     """A store with named, anonymous and compound labels whose keys are of format 1; closed."""
+    world = made(tmp_path, catalog_url)
+    turn_back(world)
+    yield world
+    world.door.close()
+
+
+@pytest.fixture
+def of_format_2(catalog_url: str | None, tmp_path: Path) -> Iterator[World]:
+    """The same store whose keys are of format 2; closed."""
+    world = made(tmp_path, catalog_url)
+    turn_back_to_2(world)
+    yield world
+    world.door.close()
+
+
+def made(tmp_path: Path, catalog_url: str | None) -> World:
     world = make_world(tmp_path / "world", policy=bundle(OWN, OWN_LABELS), catalog=catalog_url, mode=SEALED)
     world.put(draft("pay.txt", "dora earns ninety", PAYROLL), draft("public.txt", "the canteen", STAFF))
     one, two = world.put(
@@ -46,9 +64,7 @@ def former(catalog_url: str | None, tmp_path: Path) -> Iterator[World]:
     )
     world.put(draft("made.txt", "out of both notes", STAFF, parents=(one, two)))
     assert any(entry.parts for entry in world.ground.moment().table.entries.values())
-    turn_back(world)
-    yield world
-    world.door.close()
+    return world
 
 
 def wraps(world: World) -> dict[str, list[tuple[object, ...]]]:
@@ -79,7 +95,9 @@ def test_nothing_stays_wrapped_as_format_1_wrapped_it(former: World) -> None:
     after = wraps(former)
     assert not {row[-1] for row in before["store_keys"]} & {row[-1] for row in after["store_keys"]}
     assert not {row[-1] for row in before["label_keys"]} & {row[-1] for row in after["label_keys"]}
-    assert after["document_keys"] == before["document_keys"]
+    assert {(row[0], row[1], row[5]) for row in after["document_keys"]} == {
+        (row[0], row[1], row[3]) for row in before["document_keys"]
+    }
     assert [row[0] for row in after["label_keys"]] == [row[0] for row in before["label_keys"]]
     everything = b"".join(file.read_bytes() for file in former.keys.glob("keys.db*"))
     assert not [row for row in (*before["store_keys"], *before["label_keys"]) if row[-1] in everything]
@@ -181,3 +199,56 @@ def test_a_copy_of_format_1_is_refused_once_its_generation_is_retired(former: Wo
         (former.keys / FILE_NAME).write_text(held)
         with pytest.raises(KeyUnavailable, match="all were retired"):
             open_world(former.folder)
+
+
+def test_a_store_of_format_2_opens_with_all_it_held_and_its_wraps_as_they_were(of_format_2: World) -> None:
+    before = wraps(of_format_2)
+    world = open_world(of_format_2.folder)
+    after = wraps(of_format_2)
+    assert after["document_keys"] == [
+        (document, atom, ANY_RUN, STANDING, generation, wrapped, 0)
+        for document, atom, generation, wrapped in before["document_keys"]
+    ]
+    assert {name: after[name] for name in after.keys() - {"document_keys", "key_meta"}} == {
+        name: before[name] for name in before.keys() - {"document_keys", "key_meta"}
+    }
+    assert set(world.see(HAL).texts) == TEXTS
+    world.door.rotate_keys(subject(ADMIN), WHY, retire=True)
+    world = world.reopened()
+    assert set(world.see(HAL).texts) == TEXTS
+    world.door.close()
+
+
+def test_what_is_written_anew_since_has_a_key_of_its_own_and_what_it_said_before_is_of_an_earlier_time(
+    of_format_2: World,
+) -> None:
+    world = open_world(of_format_2.folder)
+    document = world.see(HAL).ids["public.txt"]
+    then = world.ambient.now()
+    world.clock.advance(60)
+    world.put(draft("public.txt", "the canteen is closed", PAYROLL))
+    keys = world.ground.keys.wraps_of([document])
+    assert sorted((key.run_id == ANY_RUN, key.stands) for key in keys) == [(False, True), (True, False)]
+    assert "the canteen is closed" in world.see(HAL).texts
+    reader = {who: world.door.read(subject(who), "text", text_of(document), at=then) for who in (HAL, DORA)}
+    assert set(reader.values()) == {"the canteen"}
+    with pytest.raises(NotReadable):
+        world.door.read(subject(BOB), "text", text_of(document), at=then)
+    world.door.close()
+
+
+def text_of(document: str) -> Callable[[GrantedReader], Answer[str]]:
+    def work(reader: GrantedReader) -> Answer[str]:
+        text = reader.document_text(document)
+        return Answer([], lambda _: text)
+
+    return work
+
+
+def test_several_that_open_one_of_format_2_at_once_bring_it_to_the_newest_once(of_format_2: World) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        worlds = list(pool.map(lambda _: open_world(of_format_2.folder), range(4)))
+    for world in worlds:
+        assert set(world.see(HAL).texts) == TEXTS
+        world.door.close()
+    assert dict(wraps(of_format_2)["key_meta"])["format"] == str(FORMAT)  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ def test_an_open_ingestion_keeps_a_rotation_out(alone: World) -> None:
 def test_a_wrap_made_before_a_rotation_is_not_kept_after_it(alone: World) -> None:
     entry = next(each for each in alone.ground.moment().table.entries.values() if not each.parts)
     alone.ground.keys.ensure_label_key(entry)
-    _, wrap = alone.ground.keys.new_document_key("0" * 32, entry)
+    _, wrap = alone.ground.keys.new_document_key("0" * 32, "1" * 32, entry)
     rotate(alone)
     with pytest.raises(WriterExpelled):
         alone.ground.keys.keep([wrap])

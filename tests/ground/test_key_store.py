@@ -14,12 +14,13 @@ from ringfence_governance.errors import RingfenceError, StoreCorrupt
 from ringfence_governance.key_file import MasterKey
 from ringfence_governance.key_local import KeyFile
 from ringfence_governance.key_store import KeyStore
-from ringfence_governance.keyrings import Keyring
+from ringfence_governance.keyrings import Keyring, Standing
 from ringfence_governance.labels import LabelEntry
 from ringfence_governance.rows import cell
 from ringfence_governance.table_schemas import TableChange, moved
 
 from .worlds import World, database, draft, label, open_world
+from .writings import cipher_in, cipher_of, name_of, run_of
 
 HAL, BOB = "acme/user:hal", "acme/user:bob"
 
@@ -77,35 +78,44 @@ def test_a_document_key_moved_under_another_atom_does_not_open(filled: World) ->
     payroll = filled.see(HAL).ids["pay/salaries.txt"]
     project = entry_of(filled, "acme/label:project")
     execute(filled, "UPDATE document_keys SET atom = ? WHERE document_id = ?", project.atom, payroll)
-    keyring = filled.ground.keys.keyring([project])
     with pytest.raises(StoreCorrupt):
-        keyring.cipher(payroll, project.atom)
+        cipher_of(filled, payroll, project)
 
 
-@pytest.mark.parametrize("field", ["document_id", "generation", "wrapped"])
-def test_a_document_key_is_bound_to_document_generation_and_every_byte(filled: World, field: str) -> None:
+@pytest.mark.parametrize("field", ["document_id", "run_id", "generation", "wrapped"])
+def test_a_document_key_is_bound_to_document_run_generation_and_every_byte(filled: World, field: str) -> None:
     payroll = filled.see(HAL).ids["pay/salaries.txt"]
     entry = entry_of(filled, "acme/label:payroll")
-    changed: dict[str, object] = {"document_id": "f" * 32, "generation": 2, "wrapped": b"\0" * 60}
+    changed: dict[str, object] = {
+        "document_id": "f" * 32,
+        "run_id": "e" * 32,
+        "generation": 2,
+        "wrapped": b"\0" * 60,
+    }
+    run_id = run_of(filled, payroll)
     execute(filled, f"UPDATE document_keys SET {field} = ? WHERE document_id = ?", changed[field], payroll)
     keyring = filled.ground.keys.keyring([entry])
-    document_id = "f" * 32 if field == "document_id" else payroll
     with pytest.raises(StoreCorrupt):
-        keyring.cipher(document_id, entry.atom)
+        keyring.cipher(
+            *[
+                str(changed[each]) if each == field else own
+                for each, own in (("document_id", payroll), ("run_id", run_id))
+            ],
+            entry.atom,
+        )
 
 
 def test_a_document_key_is_bound_to_its_atom_even_where_two_atoms_had_one_label_key(filled: World) -> None:
     ground, payroll = filled.ground, entry_of(filled, "acme/label:payroll")
     document = filled.see(HAL).ids["pay/salaries.txt"]
     own = ground.keys.keyring([payroll])
-    label_key, key = own._label_keys[payroll.atom], own._wrapped[document, payroll.atom]
+    label_key, key = own._label_keys[payroll.atom], own._wrapped[name_of(filled, document, payroll)]
     moved = dataclasses.replace(key, atom=99)
-    keyring = Keyring(ground.store_id, {payroll.atom: label_key, 99: label_key}, {(document, 99): moved})
+    keyring = Keyring(ground.store_id, {payroll.atom: label_key, 99: label_key}, {moved.name: moved})
     with pytest.raises(StoreCorrupt):
-        keyring.cipher(document, 99)
-    assert Keyring(ground.store_id, {payroll.atom: label_key}, {(document, payroll.atom): key}).cipher(
-        document, payroll.atom
-    )
+        keyring.cipher(document, key.run_id, 99)
+    whole = Keyring(ground.store_id, {payroll.atom: label_key}, {key.name: key})
+    assert whole.cipher(document, key.run_id, payroll.atom)
 
 
 def test_the_key_of_one_label_in_place_of_another_opens_nothing(filled: World) -> None:
@@ -114,7 +124,7 @@ def test_the_key_of_one_label_in_place_of_another_opens_nothing(filled: World) -
     entry, document = entry_of(filled, "acme/label:payroll"), filled.see(HAL).ids["pay/salaries.txt"]
     execute(filled, "UPDATE label_keys SET wrapped = ? WHERE label_digest = ?", keys[project], payroll)
     with pytest.raises(StoreCorrupt):
-        filled.ground.keys.keyring([entry]).cipher(document, entry.atom)
+        cipher_of(filled, document, entry)
 
 
 def test_one_store_key_in_place_of_another_opens_nothing(filled: World) -> None:
@@ -129,33 +139,40 @@ def test_a_keyring_holds_only_the_keys_of_its_atoms(filled: World) -> None:
     payroll, project = entry_of(filled, "acme/label:payroll"), entry_of(filled, "acme/label:project")
     keyring = filled.ground.keys.keyring([payroll])
     assert set(keyring._label_keys) == {payroll.atom}
-    assert {atom for _, atom in keyring._wrapped} == {payroll.atom}
+    assert {name.atom for name in keyring._wrapped} == {payroll.atom}
     document = filled.see(BOB).ids["project.txt"]
     for atom in entries:
         with pytest.raises(StoreCorrupt, match="no key for its document under its label"):
-            keyring.cipher(document, atom)
-    assert filled.ground.keys.keyring([project]).cipher(document, project.atom)
+            cipher_in(filled, keyring, document, atom)
+    assert cipher_of(filled, document, project)
 
 
 def test_a_keyring_of_an_earlier_time_opens_what_still_stands_and_is_covered_alone(filled: World) -> None:
     project, then = entry_of(filled, "acme/label:project"), 1_000_001
     seen = filled.see("acme/user:lee").ids
     document = seen["project.txt"]
-    keyring = filled.ground.keys.keyring([project]).under({document: project.atom}, {then, project.atom})
-    assert keyring.cipher(document, then)
-    for other, atom in ((document, then + 1), ("0" * 32, then), ("0" * 32, project.atom)):
+    run_id, keys = run_of(filled, document), filled.ground.keys
+    standing = Standing({document: (project.atom, run_id)}, {})
+    keyring = keys.keyring([project], standing=standing, covered={then, project.atom})
+    assert keyring.cipher(document, run_id, then)
+    for other, run, atom in (
+        (document, run_id, then + 1),
+        (document, "0" * 32, then),
+        ("0" * 32, run_id, then),
+        ("0" * 32, run_id, project.atom),
+    ):
         with pytest.raises(StoreCorrupt):
-            keyring.cipher(other, atom)
+            keyring.cipher(other, run, atom)
     # Whatever stands there: a label whose key is not in the ring opens nothing.
     with pytest.raises(StoreCorrupt):
-        filled.ground.keys.keyring([]).under({document: project.atom}, {then}).cipher(document, then)
+        keys.keyring([], standing=standing, covered={then}).cipher(document, run_id, then)
 
 
 def test_a_keyring_for_some_documents_holds_no_other_document(filled: World) -> None:
     seen = filled.see("acme/user:dora").ids
     entries = list(filled.ground.moment().table.entries.values())
     keyring = filled.ground.keys.keyring(entries, [seen["project.txt"]])
-    assert {document for document, _ in keyring._wrapped} == {seen["project.txt"]}
+    assert {name.document_id for name in keyring._wrapped} == {seen["project.txt"]}
 
 
 def test_many_documents_are_read_in_one_scan_and_are_the_same(
@@ -179,21 +196,20 @@ def test_a_compound_labels_document_opens_with_the_keys_of_all_parts_and_no_fewe
     assert world.ground.keys._lookup(compound.label_id) not in {
         name for name, *_ in wrapped(world, "label_keys")
     }
-    whole = world.ground.keys.keyring([compound])
-    assert whole.cipher(derived, compound.atom)
+    assert cipher_of(world, derived, compound)
     for size in (1, 2):
         for parts in itertools.combinations(sorted(compound.parts), size):
             fewer = LabelEntry(compound.atom, compound.label_id, None, frozenset(parts))
             with pytest.raises(StoreCorrupt):
-                world.ground.keys.keyring([fewer]).cipher(derived, compound.atom)
+                cipher_of(world, derived, compound, fewer)
 
 
 def test_equal_labels_share_a_key_and_documents_never_do(world: World) -> None:
     one, two = world.put(draft("a", "same words", label()), draft("b", "same words", label()))
     entries = list(world.ground.moment().table.entries.values())
     keyring = world.ground.keys.keyring(entries)
-    (atom,) = {atom for document, atom in keyring._wrapped if document in (one, two)}
-    first, second = keyring.cipher(one, atom), keyring.cipher(two, atom)
+    (atom,) = {name.atom for name in keyring._wrapped if name.document_id in (one, two)}
+    first, second = (cipher_in(world, keyring, each, atom) for each in (one, two))
     with pytest.raises(StoreCorrupt):
         second.open(first.seal(b"words", b"place"), b"place")
 
@@ -213,7 +229,7 @@ def test_one_cell_does_not_open_in_another_row_or_column(filled: World) -> None:
         id_column="document_id",
     )
     first, second = rows.to_pylist()
-    cipher = ground.keys.keyring([entry]).cipher(document, entry.atom)
+    cipher = cipher_of(filled, document, entry)
     own = cell(ground.store_id, "chunks", document, first["id"], "text")
     assert cipher.open_packed(first["text"], own)
     for column, row in [("text", second), ("metadata", first), ("vector", first)]:
@@ -224,8 +240,8 @@ def test_one_cell_does_not_open_in_another_row_or_column(filled: World) -> None:
 def test_deleted_wraps_are_overwritten_in_the_database_file(filled: World) -> None:
     """SQLite would leave a deleted row's bytes in a free page; `secure_delete` overwrites them."""
     payroll = filled.see(HAL).ids["pay/salaries.txt"]
-    (blob,) = [bytes(row[3]) for row in wrapped(filled) if row[0] == payroll]  # type: ignore[arg-type]
-    filled.ground.keys.forget([(payroll, entry_of(filled, "acme/label:payroll").atom)])
+    (blob,) = [bytes(row[5]) for row in wrapped(filled) if row[0] == payroll]  # type: ignore[arg-type]
+    filled.ground.keys.forget([name_of(filled, payroll, entry_of(filled, "acme/label:payroll"))])
     filled.door.close()
     left = [file.name for file in filled.keys.iterdir() if blob in file.read_bytes()]
     assert left == []
@@ -240,7 +256,7 @@ def test_deleted_wraps_are_not_said_to_be_gone_while_a_reader_holds_an_older_sta
     with database(filled.keys / "keys.db") as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM document_keys").fetchone()
-        assert not keys.forget([(payroll, wrap.atom)])
+        assert not keys.forget([wrap.name])
         assert not keys.cleared()
         assert any(wrap.wrapped in file.read_bytes() for file in filled.keys.glob("keys.db*"))
         reader.execute("COMMIT")

@@ -310,7 +310,7 @@ def test_with_the_keyring_broken_too_it_would_open(filled: World, monkeypatch: p
     break_the_check_after_it(monkeypatch)
     real = KeyStore.keyring
 
-    def every_key(self: KeyStore, entries: object, document_ids: object = None) -> Keyring:
+    def every_key(self: KeyStore, *_: object, **__: object) -> Keyring:
         return real(self, list(filled.ground.moment().table.entries.values()))
 
     monkeypatch.setattr(KeyStore, "keyring", every_key)
@@ -324,8 +324,8 @@ def test_a_session_holds_only_the_keys_of_what_it_read(
     held: list[set[int]] = []
     real = KeyStore.keyring
 
-    def keyring(self: KeyStore, *rest: object) -> Keyring:
-        made = real(self, *rest)  # type: ignore[arg-type]
+    def keyring(self: KeyStore, *rest: object, **more: object) -> Keyring:
+        made = real(self, *rest, **more)  # type: ignore[arg-type]
         held.append(set(made._label_keys))
         return made
 

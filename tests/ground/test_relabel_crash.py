@@ -21,8 +21,9 @@ from .dying import (
     watched,
     write_publication,
 )
-from .killed import killed, seen, unfinished, views, wraps_are_those_of_the_manifest
+from .killed import killed, seen, unfinished, views
 from .worlds import WHY, World, copy_world, draft, label, open_world, subject
+from .writings import wraps_are_those_of_the_manifest
 
 SEEDS, SOAK_SEEDS = range(4), range(4, 200)
 MADE = "made of it"

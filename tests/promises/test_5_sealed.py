@@ -36,6 +36,7 @@ from ringfence_governance.subjects import Subject
 from ringfence_governance.terms import terms
 
 from .file_scan import database_values, decoded_tables, forms, hits, raw_files, unpacked, vector_forms
+from .forged_tables import replace_published
 from .reader_questions import cli_answer
 from .seeded_store import EMBEDDER, Page, SeededStore, bundle, embed
 
@@ -508,20 +509,6 @@ def test_a_source_put_in_the_place_of_his_own_tells_nobody_a_path(small: SeededS
             catalog.execute("UPDATE sources SET digest = ? WHERE source_id = ?", [digest, source])
     with pytest.raises(StoreCorrupt, match="another source"), small.ingestion(INSIDER, source_name="his"):
         pytest.fail("somebody else's source was opened")
-
-
-def replace_published(dataset: lance.LanceDataset, rows: pa.Table) -> None:
-    """Put other rows where the published version stands."""
-    path, version = Path(dataset.uri.removeprefix("file://")), dataset.version
-    shutil.rmtree(path)
-    lance.write_dataset(rows.slice(0, 0), str(path))
-    while lance.dataset(str(path)).version < version - 1:
-        lance.dataset(str(path)).insert(rows.slice(0, 0))
-    if version > 1:
-        lance.dataset(str(path)).insert(rows)
-    while lance.dataset(str(path)).version < version:
-        lance.dataset(str(path)).insert(rows.slice(0, 0))
-    assert lance.dataset(str(path), version=version).count_rows() == rows.num_rows
 
 
 def test_after_a_rotation_an_old_copy_of_the_keys_opens_nothing(closed: SeededStore, tmp_path: Path) -> None:

@@ -210,8 +210,8 @@ def test_an_answer_has_one_key_that_no_single_label_opens(derived: SeededStore) 
     assert owners == {own, *((each.owner, each.readers) for each in (label(ANN, CAT), label(BOB, CAT), OPEN))}
     for part in entry.parts:
         with pytest.raises(ringfence.RingfenceError):
-            ground.keys.keyring([table.by_id[part]], [made]).cipher(made, wrap.atom)
-    assert ground.keys.keyring([entry], [made]).cipher(made, wrap.atom)
+            ground.keys.keyring([table.by_id[part]], [made]).cipher(made, wrap.run_id, wrap.atom)
+    assert ground.keys.keyring([entry], [made]).cipher(made, wrap.run_id, wrap.atom)
 
 
 def test_an_answer_for_a_purpose_is_read_for_that_purpose_alone(store: SeededStore) -> None:
