@@ -67,9 +67,9 @@ def test_a_truncated_key_database_is_named(alone: World, kept: int) -> None:
 def test_a_newer_key_database_is_named(alone: World) -> None:
     alone.door.close()
     with database(alone.keys / "keys.db") as opened:
-        opened.execute("UPDATE key_meta SET value = '3' WHERE name = 'format'")
+        opened.execute("UPDATE key_meta SET value = '4' WHERE name = 'format'")
         opened.commit()
-    with pytest.raises(RingfenceError, match="is of format 3; expected 2") as caught:
+    with pytest.raises(RingfenceError, match="is of format 4; expected 3") as caught:
         open_world(alone.folder)
     assert caught.value.hint
 

@@ -12,7 +12,7 @@ from ringfence_governance.seal import Cipher
 from ringfence_governance.sqlite_engine import SqliteDatabase
 
 from .worlds import World, database
-from .writings import cipher_of, name_of
+from .writings import cipher_of, name_of, run_of
 
 LEE = "acme/user:lee"
 
@@ -83,13 +83,14 @@ def test_if_it_cannot_be_learnt_whether_anything_was_committed_the_database_is_r
     def unknown(_: SqliteDatabase) -> tuple[int, int]:
         raise SequenceUnconfirmed("keys.db took 9 s")
 
+    run_id = run_of(filled, document)
     filled.ground.keys.forget([])
     monkeypatch.setattr(SqliteDatabase, "mark", unknown)
     read: list[object] = []
     original = KeyStore._read
     monkeypatch.setattr(KeyStore, "_read", lambda *given: (read.append(given), original(*given))[1])
     for _ in range(2):
-        assert cipher_of(filled, document, entry)
+        assert filled.ground.keys.keyring([entry], [document]).cipher(document, run_id, entry.atom)
     assert len(read) == 2
 
 

@@ -201,7 +201,7 @@ def test_a_compound_labels_document_opens_with_the_keys_of_all_parts_and_no_fewe
         for parts in itertools.combinations(sorted(compound.parts), size):
             fewer = LabelEntry(compound.atom, compound.label_id, None, frozenset(parts))
             with pytest.raises(StoreCorrupt):
-                cipher_of(world, derived, compound, fewer)
+                cipher_in(world, world.ground.keys.keyring([fewer]), derived, compound.atom)
 
 
 def test_equal_labels_share_a_key_and_documents_never_do(world: World) -> None:

@@ -23,9 +23,9 @@ def name_of(world: World, document_id: str, entry: LabelEntry) -> KeyName:
     return KeyName(document_id, entry.atom, run_of(world, document_id), STANDING)
 
 
-def cipher_of(world: World, document_id: str, entry: LabelEntry, *more: LabelEntry) -> Cipher:
-    """Return the cipher of a document as it stands, from a keyring for its label, or for `more` in its place."""
-    keyring = world.ground.keys.keyring(more or [entry], [document_id])
+def cipher_of(world: World, document_id: str, entry: LabelEntry) -> Cipher:
+    """Return the cipher of a document as it stands, from a keyring for its label."""
+    keyring = world.ground.keys.keyring([entry], [document_id])
     return cipher_in(world, keyring, document_id, entry.atom)
 
 
