@@ -9,7 +9,7 @@ Source: DESIGN.md §5.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, bindparam, func, select, tuple_, update
@@ -69,7 +69,7 @@ def rewrap_all(
         key = WrappedKey(**row._mapping)
         # Of a replaced writing this is its key under the label that one had: no generation stands in that.
         inner = label.open(row.wrapped, key.place(store_id))
-        return label.seal(inner, replace(key, generation=generation).place(store_id))
+        return label.seal(inner, key._replace(generation=generation).place(store_id))
 
     done = Rewrapped(
         _rewrap(connection, schema.store_keys, store_key, generation),

@@ -11,7 +11,6 @@ Source: DESIGN.md §5, *Seal*; docs/decisions/0011-keys.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -213,7 +212,7 @@ class KeyStore:
         Raises:
             WriterExpelled: The master key was rotated since they were wrapped; nothing is stored.
         """
-        newest = {key.name: asdict(key) for key in keys}
+        newest = {key.name: key._asdict() for key in keys}
         if not newest:
             return
         with self._database.write() as connection:

@@ -25,8 +25,7 @@ class KeyName(NamedTuple):
     former: int
 
 
-@dataclass(frozen=True, slots=True)
-class WrappedKey:
+class WrappedKey(NamedTuple):
     """The key of one writing of a document, as it lies in the database.
 
     Args:
@@ -42,13 +41,16 @@ class WrappedKey:
     run_id: str
     former: int
     generation: int
-    wrapped: bytes = field(repr=False)
+    wrapped: bytes
     until: int = 0
+
+    def __repr__(self) -> str:
+        return f"WrappedKey({self.name})"
 
     @property
     def name(self) -> KeyName:
         """What it is found by."""
-        return KeyName(self.document_id, self.atom, self.run_id, self.former)
+        return KeyName._make(self[:4])
 
     @property
     def stands(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from pathlib import Path
 
@@ -110,7 +109,7 @@ def test_a_document_key_is_bound_to_its_atom_even_where_two_atoms_had_one_label_
     document = filled.see(HAL).ids["pay/salaries.txt"]
     own = ground.keys.keyring([payroll])
     label_key, key = own._label_keys[payroll.atom], own._wrapped[name_of(filled, document, payroll)]
-    moved = dataclasses.replace(key, atom=99)
+    moved = key._replace(atom=99)
     keyring = Keyring(ground.store_id, {payroll.atom: label_key, 99: label_key}, {moved.name: moved})
     with pytest.raises(StoreCorrupt):
         keyring.cipher(document, key.run_id, 99)
