@@ -90,8 +90,10 @@ class DocumentWraps:
     def _under(self, document_id: str, entry: LabelEntry) -> list[WrappedKey]:
         stored = kept_wraps.document_rows(self._connection, [document_id])[document_id]
         found = [key for key in stored if key.atom == entry.atom]
-        if not any(key.stands for key in found):
+        standing = {key.run_id for key in found if key.stands}
+        if not standing:
             raise StoreCorrupt(
                 "a document has no key under its label; the key database is older than the store"
             )
-        return found
+        # Of a writing that stands there is one wrap; a second is of a writer who did not publish.
+        return [key for key in found if key.stands or key.run_id not in standing]

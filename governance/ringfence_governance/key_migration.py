@@ -21,7 +21,7 @@ from sqlalchemy import Connection, delete, inspect, select, text, update
 
 from . import key_schema as schema
 from .ambient import Ambient
-from .errors import StoreBusy, StoreCorrupt
+from .errors import StoreBusy, StoreCorrupt, StoreVersionMismatch
 from .key_generations import MasterGenerations, Prepared
 from .key_provider import FIRST_GENERATION, KeyProvider
 from .key_schema import generation_place, label_place, store_place
@@ -101,6 +101,32 @@ def migrate(former: FormerKeys, ambient: Ambient, labels: Iterable[LabelEntry]) 
     # A reader may hold the older state; then the bytes go with the next checkpoint.
     with suppress(StoreBusy):
         former.database.checkpoint(0.0)
+
+
+def bring_to_newest(database: SqliteDatabase, path: Path) -> None:
+    """Bring a key database of format 2 to the newest one, and refuse any of another shape.
+
+    Raises:
+        StoreVersionMismatch: It is older or newer than this software reads.
+        StoreCorrupt: It is empty or cut short.
+    """
+    give_writings(database)
+    with database.read() as connection:
+        tables = set(inspect(connection).get_table_names())
+        query = select(schema.meta.c.value).where(schema.meta.c.name == "format")
+        found = connection.execute(query).scalar() if schema.meta.name in tables else None
+    if found == str(schema.FORMAT) and {table.name for table in schema.metadata.sorted_tables} <= tables:
+        return
+    if found is None and schema.store_keys.name not in tables:
+        raise StoreCorrupt(
+            f"key database: {str(path)!r} is empty or cut short; "
+            f"expected the tables of format {schema.FORMAT}",
+            hint="put back a copy of keys.db that is as new as the store",
+        )
+    raise StoreVersionMismatch(
+        f"key database: {str(path)!r} is of format {found or 1}; expected {schema.FORMAT}",
+        hint="open the store with the version of ringfence that wrote it",
+    )
 
 
 def give_writings(database: SqliteDatabase) -> None:

@@ -14,13 +14,13 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, inspect, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from . import kept_wraps, key_migration, key_rewrapping
 from . import key_schema as schema
 from .ambient import Ambient
 from .document_wraps import DocumentWraps
-from .errors import KeyUnavailable, StoreBusy, StoreCorrupt, StoreVersionMismatch, WriterExpelled
+from .errors import KeyUnavailable, StoreBusy, StoreCorrupt, WriterExpelled
 from .kept_wraps import KeptWraps, Wraps
 from .key_generations import MasterGenerations, Prepared
 from .key_provider import FIRST_GENERATION, KeyProvider
@@ -39,6 +39,9 @@ LOOKUPS_KEPT = 20_000
 """Of so many labels it is remembered by what digest their keys are found; if there are more, of none."""
 STORE_PURPOSES = ("catalog", "digest", "as_of", "query")
 """What the store's own keys are for: catalog names, keyed digests, `as_of`, audit query digests."""
+
+UNSWEPT = "unswept"
+"""Stands among the database's facts while keys are to be forgotten."""
 
 
 class KeyStore:
@@ -100,23 +103,7 @@ class KeyStore:
             StoreVersionMismatch: It is older or newer than this software reads.
             StoreCorrupt: It is empty or cut short.
         """
-        key_migration.give_writings(self._database)
-        with self._database.read() as connection:
-            tables = set(inspect(connection).get_table_names())
-            query = select(schema.meta.c.value).where(schema.meta.c.name == "format")
-            found = connection.execute(query).scalar() if schema.meta.name in tables else None
-        if found == str(schema.FORMAT) and {table.name for table in schema.metadata.sorted_tables} <= tables:
-            return
-        if found is None and schema.store_keys.name not in tables:
-            raise StoreCorrupt(
-                f"key database: {str(self._path)!r} is empty or cut short; "
-                f"expected the tables of format {schema.FORMAT}",
-                hint="put back a copy of keys.db that is as new as the store",
-            )
-        raise StoreVersionMismatch(
-            f"key database: {str(self._path)!r} is of format {found or 1}; expected {schema.FORMAT}",
-            hint="open the store with the version of ringfence that wrote it",
-        )
+        key_migration.bring_to_newest(self._database, self._path)
 
     def store_key(self, purpose: str) -> bytes:
         """Return one of the store's own keys.
@@ -206,8 +193,11 @@ class KeyStore:
 
         return self._read(worked)
 
-    def keep(self, keys: Iterable[WrappedKey]) -> None:
+    def keep(self, keys: Iterable[WrappedKey], *, unswept: bool = False) -> None:
         """Store wrapped document keys, durably, replacing those of the same names.
+
+        Args:
+            unswept: Others are to be forgotten once this is published; it is noted until they are.
 
         Raises:
             WriterExpelled: The master key was rotated since they were wrapped; nothing is stored.
@@ -224,15 +214,32 @@ class KeyStore:
                 )
             connection.execute(_ONE, [name._asdict() for name in newest])
             connection.execute(insert(schema.document_keys), list(newest.values()))
+            if unswept:
+                connection.execute(_SWEPT)
+                connection.execute(insert(schema.meta).values(name=UNSWEPT, value="1"))
 
-    def forget(self, names: Iterable[KeyName]) -> bool:
+    @property
+    def unswept(self) -> bool:
+        """Whether a writer stored keys and did not come to forget those they take the place of."""
+        with self._database.read() as connection:
+            query = select(schema.meta.c.value).where(schema.meta.c.name == UNSWEPT)
+            return connection.execute(query).scalar() is not None
+
+    def forget(self, names: Iterable[KeyName], *, swept: bool = False) -> bool:
         """Delete wrapped document keys; say whether their bytes are out of the database's files too.
 
         False: a reader holds an older state open; the bytes go with the next checkpoint.
+
+        Args:
+            swept: Nothing else is to be forgotten.
         """
-        if gone := [name._asdict() for name in names]:
+        gone = [name._asdict() for name in names]
+        if gone or swept:
             with self._database.write() as connection:
-                connection.execute(_ONE, gone)
+                if gone:
+                    connection.execute(_ONE, gone)
+                if swept:
+                    connection.execute(_SWEPT)
         self._kept.clear()
         return self.cleared()
 
@@ -383,6 +390,7 @@ class KeyStore:
         return found
 
 
+_SWEPT = delete(schema.meta).where(schema.meta.c.name == UNSWEPT)
 _ONE = delete(schema.document_keys).where(
     *(schema.document_keys.c[each] == bindparam(each) for each in KeyName._fields)
 )

@@ -28,7 +28,7 @@ def forget(ground: Ground, lease: WriterLease, documents: Collection[str]) -> No
     with ground.catalog.write() as connection:
         lease.check(connection)
         standing = manifest.standing(connection, documents)
-        ground.keys.forget(_unneeded(ground.keys.names(documents), standing))
+        ground.keys.forget(_unneeded(ground.keys.names(documents), standing), swept=True)
 
 
 def forget_left(ground: Ground, lease: WriterLease) -> None:
@@ -39,8 +39,9 @@ def forget_left(ground: Ground, lease: WriterLease) -> None:
     """
     with ground.catalog.write() as connection:
         lease.check(connection)
-        if left := list(_unneeded(ground.keys.names(), manifest.standing(connection))):
-            ground.keys.forget(left)
+        left = list(_unneeded(ground.keys.names(), manifest.standing(connection)))
+        if left or ground.keys.unswept:
+            ground.keys.forget(left, swept=True)
 
 
 def _unneeded(names: Iterable[KeyName], standing: Mapping[str, tuple[int, str]]) -> Iterator[KeyName]:

@@ -268,9 +268,9 @@ def end_left(ground: Ground, lease: WriterLease) -> None:
                 .limit(1)
             ).scalar()
         }
-    if not left:
-        return
-    key_upkeep.forget_left(ground, lease)
+    # Who failed did not die, and may not have come to forget.
+    if left or ground.keys.unswept:
+        key_upkeep.forget_left(ground, lease)
     for run in left:
         done = run.job in PUBLISHED_ONCE and run.run_id in published
         end(ground, run.run_id, run.job, "COMPLETE" if done else "ABORT")

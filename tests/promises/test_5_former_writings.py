@@ -14,10 +14,11 @@ import pytest
 
 import ringfence
 from ringfence_governance import key_upkeep, retention
-from ringfence_governance.errors import StoreCorrupt
+from ringfence_governance.errors import StoreBusy, StoreCorrupt
 from ringfence_governance.ground import Ground
 from ringfence_governance.keyrings import Standing
 from ringfence_governance.labels import Label, NamedLabel
+from ringfence_governance.lance_tables import LanceTables
 
 from .forged_tables import replace_published, replace_versions, table_of, under
 from .recorded_store import records
@@ -289,3 +290,88 @@ def test_a_writer_that_dies_before_it_forgot_leaves_the_next_one_to_do_it(
     ]
     store.clock.advance(60)
     assert (then(store, BOB, document_id), then(store, CAT, document_id)) == (None, BEFORE)
+
+
+def fail_at(store: SeededStore, patch: pytest.MonkeyPatch, owner: object, name: str, label: str) -> None:
+    """Write the document anew under a label and fail in the midst of it, alive, as at a disk that is busy."""
+
+    def busy(*_: object) -> None:
+        raise StoreBusy("the disk is busy")
+
+    with patch.context() as broken:
+        broken.setattr(owner, name, busy)
+        with pytest.raises(StoreBusy):
+            write(store, AFTER, label)
+    store.clock.advance(60)
+
+
+def others_write(store: SeededStore, count: int) -> str:
+    """Write another document some times, each a publication; return when the last one began."""
+    at = ""
+    for number in range(count):
+        at = store.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        store.write(ADA, [Page("b.txt", f"another one, number {number}", OPEN)], source_name="more")
+        store.clock.advance(60)
+    return at
+
+
+def test_what_a_writer_failed_to_forget_the_next_one_does(
+    store: SeededStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can write the store's files can keep its catalog busy, too."""
+    document_id = write(store, BEFORE, OPEN)
+    former = {name: table_of(store.path, name).to_table() for name in TABLES}
+    fail_at(store, monkeypatch, key_upkeep, "forget", OPEN)
+    assert store.reader(BOB).text(document_id).text == AFTER, "it was published"
+    keys = ground_of(store).keys
+    assert keys.unswept
+    others_write(store, 1)
+    assert not keys.unswept
+    assert len([key for key in keys.wraps_of([document_id]) if key.stands]) == 1
+    for name, rows in former.items():
+        replace_published(table_of(store.path, name), rows)
+    with pytest.raises(StoreCorrupt, match=NO_KEY):
+        store.reader(BOB).text(document_id)
+
+
+def test_so_does_the_next_one_after_a_relabelling_that_failed_to(
+    store: SeededStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document_id = write(store, BEFORE, OPEN)
+
+    def busy(*_: object) -> None:
+        raise StoreBusy("the catalog is busy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(key_upkeep, "forget", busy)
+        store.reader(ADA).relabel(document_id, SECRET, why="it tells the price")
+    assert len(ground_of(store).keys.wraps_of([document_id])) == 2
+    others_write(store, 1)
+    (key,) = ground_of(store).keys.wraps_of([document_id])
+    assert key.atom == atom_of(store, SECRET)
+
+
+def test_a_writer_that_failed_before_it_published_shortens_no_keys_life(
+    store: SeededStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It noted how long the writing of before was shown, which is longer since."""
+    document_id = write(store, BEFORE, OPEN)
+    fail_at(store, monkeypatch, LanceTables, "write", OPEN)
+    at = others_write(store, retention.RETAINED_PUBLICATIONS + 4)
+    write(store, AFTER, SECRET)
+    store.reader(ADA).compact()
+    assert {each.id for each in store.reader(CAT).list(at=at)} >= {document_id}
+    assert store.reader(CAT).text(document_id, at=at).text == BEFORE
+
+
+@pytest.mark.parametrize("label", [OPEN, SECRET])
+def test_nor_if_nobody_swept_after_it(
+    store: SeededStore, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    document_id = write(store, BEFORE, OPEN)
+    fail_at(store, monkeypatch, LanceTables, "write", OPEN)
+    monkeypatch.setattr(key_upkeep, "forget_left", lambda *_: None)
+    at = others_write(store, retention.RETAINED_PUBLICATIONS + 4)
+    write(store, AFTER, label)
+    store.reader(ADA).compact()
+    assert store.reader(CAT).text(document_id, at=at).text == BEFORE
