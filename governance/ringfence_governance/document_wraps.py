@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from . import kept_wraps
 from .errors import StoreCorrupt
-from .key_schema import STANDING, document_place, former_place
+from .key_schema import ANY_RUN, STANDING, document_place, former_place
 from .keyrings import KeyName, WrappedKey
 from .labels import LabelEntry
 from .seal import Cipher
@@ -72,6 +72,9 @@ class DocumentWraps:
         """
         found = []
         for key in self._under(document_id, old):
+            if key.run_id == ANY_RUN:
+                # It opens every writing of before format 3, under whatever label that was: it is not kept.
+                continue
             if not key.stands:
                 if new.atom != old.atom:
                     found.append(self.again(key, old, new))

@@ -271,14 +271,15 @@ class KeyStore:
             found = kept_wraps.document_rows(connection, set(document_ids))
         return [key for keys in found.values() for key in keys]
 
-    def names(self, document_ids: Collection[str] | None = None) -> list[KeyName]:
-        """Return the name of every wrapped document key, or of those of some documents."""
+    def names(self, document_ids: Collection[str] | None = None, *, replaced: bool = False) -> list[KeyName]:
+        """Return the name of every wrapped document key, or of those of some documents, or of replaced writings."""
         if document_ids is not None:
             return [key.name for key in self.wraps_of(document_ids)]
         columns = schema.document_keys.c
+        query = select(*(columns[each] for each in KeyName._fields))
         with self._database.read() as connection:
-            query = select(*(columns[each] for each in KeyName._fields))
-            return [KeyName(*row) for row in connection.execute(query)]
+            found = connection.execute(query.where(columns.former != STANDING) if replaced else query)
+            return [KeyName(*row) for row in found]
 
     def checkpoint(self) -> None:
         """Write what was deleted out of the database's files, for good. See :meth:`Database.checkpoint`."""

@@ -52,6 +52,9 @@ def _unneeded(names: Iterable[KeyName], standing: Mapping[str, tuple[int, str]])
     for document_id, found in by_document.items():
         atom, run_id = standing.get(document_id, (STANDING, ANY_RUN))
         own = KeyName(document_id, atom, run_id, STANDING) in found
+        if document_id in standing and not own and KeyName(document_id, atom, ANY_RUN, STANDING) not in found:
+            # No writer leaves a document without a key: the catalog is older than the keys, which may be needed yet.
+            continue
         for name in found:
             if name.atom != atom:
                 yield name

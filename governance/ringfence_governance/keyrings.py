@@ -88,7 +88,7 @@ class Standing:
             return None
         if found[1] == run_id:
             return found[0]
-        return self.replaced.get((document_id, run_id), self.replaced.get((document_id, ANY_RUN)))
+        return self.replaced.get((document_id, run_id))
 
 
 class Keyring:
@@ -175,8 +175,10 @@ class Keyring:
             atom, writer = self._standing.documents[document_id]
             former = STANDING if run_id == writer else last
         own = self._wrapped.get(KeyName(document_id, atom, run_id, former))
+        if own is not None or former != STANDING:
+            return own
         # Which row has which run lies in clear: only a document without a key of its own has one of before.
-        return own or self._wrapped.get(KeyName(document_id, atom, ANY_RUN, former))
+        return self._wrapped.get(KeyName(document_id, atom, ANY_RUN, STANDING))
 
     def _unwrapped(self, key: WrappedKey) -> bytes:
         opened = self._label(key.atom).open(key.wrapped, key.place(self._store_id))

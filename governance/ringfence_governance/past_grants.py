@@ -60,8 +60,8 @@ def _standing(ground: Ground, grant: Grant) -> Standing:
     documents = {document_id: (atom, run_id) for atom, document_id, run_id in rows.run_ids(ground, grant)}
     replaced = {
         (name.document_id, name.run_id): name.former
-        for name in ground.keys.names(documents.keys())
-        if name.former in grant.atoms and name.atom == documents[name.document_id][0]
+        for name in ground.keys.names(replaced=True)
+        if name.former in grant.atoms and documents.get(name.document_id, (None,))[0] == name.atom
     }
     return Standing(documents, replaced)
 

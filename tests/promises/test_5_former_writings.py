@@ -358,6 +358,7 @@ def test_a_writer_that_failed_before_it_published_shortens_no_keys_life(
     document_id = write(store, BEFORE, OPEN)
     fail_at(store, monkeypatch, LanceTables, "write", OPEN)
     at = others_write(store, retention.RETAINED_PUBLICATIONS + 4)
+    assert [name.stands for name in ground_of(store).keys.wraps_of([document_id])] == [True]
     write(store, AFTER, SECRET)
     store.reader(ADA).compact()
     assert {each.id for each in store.reader(CAT).list(at=at)} >= {document_id}
@@ -375,3 +376,43 @@ def test_nor_if_nobody_swept_after_it(
     write(store, AFTER, label)
     store.reader(ADA).compact()
     assert store.reader(CAT).text(document_id, at=at).text == BEFORE
+
+
+def test_what_is_written_anew_and_raised_by_what_it_is_made_from_in_one_run_is_shown_of_an_earlier_time(
+    store: SeededStore,
+) -> None:
+    (source,) = store.write(ADA, [Page("source.txt", "what it is made from", OPEN)])
+    (made,) = store.write(ADA, [Page("made.txt", BEFORE, OPEN, (source,))])
+    store.clock.advance(60)
+    with store.ingestion(ADA) as ingestion:
+        ingestion.put(Page("made.txt", AFTER, OPEN, (source,)).draft())
+        assert ingestion.relabel("source.txt", SECRET)
+    for who, now, before in ((BOB, None, None), (CAT, AFTER, BEFORE)):
+        for at, text in ((None, now), (THEN, before)):
+            if text is None:
+                with pytest.raises(ringfence.NotReadable):
+                    store.reader(who).text(made, at=at)
+            else:
+                assert store.reader(who).text(made, at=at).text == text
+
+
+def test_an_older_store_beside_newer_keys_destroys_none_that_the_newer_one_needs(
+    store: SeededStore, tmp_path: Path
+) -> None:
+    rewritten = write(store, BEFORE, OPEN)
+    (moved,) = store.write(ADA, [Page("b.txt", "a pump of another sort", OPEN)], source_name="more")
+    yesterday = Path(shutil.copytree(store.path, tmp_path / "yesterday"))
+    write(store, AFTER, OPEN)
+    store.reader(ADA).relabel(moved, SECRET, why="a test")
+    store.close()
+    store.path.rename(tmp_path / "today")
+    yesterday.rename(store.path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RINGFENCE_HOME", str(store.home))
+        with ringfence.open(store.path, embedder="hash") as opened:
+            opened.as_user(ADA).compact()
+        shutil.rmtree(store.path)
+        (tmp_path / "today").rename(store.path)
+        with ringfence.open(store.path, embedder="hash") as opened:
+            assert opened.as_user(BOB).text(rewritten).text == AFTER
+            assert opened.as_user(CAT).text(moved).text == "a pump of another sort"
