@@ -203,7 +203,7 @@ class KeyStore:
             WriterExpelled: The master key was rotated since they were wrapped; nothing is stored.
         """
         newest = {key.name: key._asdict() for key in keys}
-        if not newest:
+        if not newest and not unswept:
             return
         with self._database.write() as connection:
             generation = self.generations.newest(connection)
@@ -212,8 +212,9 @@ class KeyStore:
                     "the master key was rotated while this was written; nothing of it is published",
                     hint="run the command again",
                 )
-            connection.execute(_ONE, [name._asdict() for name in newest])
-            connection.execute(insert(schema.document_keys), list(newest.values()))
+            if newest:
+                connection.execute(_ONE, [name._asdict() for name in newest])
+                connection.execute(insert(schema.document_keys), list(newest.values()))
             if unswept:
                 connection.execute(_SWEPT)
                 connection.execute(insert(schema.meta).values(name=UNSWEPT, value="1"))

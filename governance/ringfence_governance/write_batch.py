@@ -166,9 +166,8 @@ class WriteBatch:
 
     def keep_keys(self) -> None:
         """Store the wrapped keys; called before the tables are written."""
-        if self._keys:
-            keys = [key for found in self._keys.values() for key in found]
-            self._ground.keys.keep(keys, unswept=bool(self.stale()))
+        keys = [key for found in self._keys.values() for key in found]
+        self._ground.keys.keep(keys, unswept=bool(self.stale()))
 
     def stale(self) -> frozenset[str]:
         """Return the documents of which keys are needed no more once this is published."""

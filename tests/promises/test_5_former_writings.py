@@ -351,6 +351,24 @@ def test_so_does_the_next_one_after_a_relabelling_that_failed_to(
     assert key.atom == atom_of(store, SECRET)
 
 
+def test_so_does_the_next_one_after_a_removal_that_failed_to(
+    store: SeededStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document_id = write(store, BEFORE, OPEN)
+
+    def busy(*_: object) -> None:
+        raise StoreBusy("the catalog is busy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(key_upkeep, "forget", busy)
+        with pytest.raises(StoreBusy), store.ingestion(ADA) as ingestion:
+            ingestion.remove("a.txt")
+    assert not store.reader(BOB).list()
+    assert ground_of(store).keys.wraps_of([document_id])
+    others_write(store, 1)
+    assert not ground_of(store).keys.wraps_of([document_id])
+
+
 def test_a_writer_that_failed_before_it_published_shortens_no_keys_life(
     store: SeededStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
